@@ -1,0 +1,109 @@
+"""The trained weights that ship with the package, and the same format for a student's own.
+
+One safetensors file holds the weights in float16, the schedule's β in float64, and the numbers that rebuild the
+network, so that a file is enough to sample. Loading runs no code from the file. Used from notebook 04 on.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ddpm_course.conditioning import LabelEmbedding
+from ddpm_course.evaluation import FeatureStatistics, Judge
+from ddpm_course.parameterization import VelocityModel
+from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.unet import UNet
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class TrainedJudge:
+    """The shipped judge, with the real test set's feature statistics and scores (a dict of figures)."""
+
+    judge: Judge
+    reference: FeatureStatistics
+    real: dict
+
+
+def save_checkpoint(model: VelocityModel, path: str | Path) -> None:
+    """Write a class-conditional `VelocityModel(UNet)` to `path` in one move, weights as float16."""
+    net = model.network
+    if not isinstance(net, UNet) or not isinstance(net.embedder, LabelEmbedding):
+        raise TypeError("save_checkpoint writes a VelocityModel around a UNet with a LabelEmbedding; got "
+                        f"{type(net).__name__} with {type(getattr(net, 'embedder', None)).__name__}")
+    config = {"channels": net.channels, "n_blocks": net.n_blocks, "d_emb": net.d_emb,
+              "n_classes": net.embedder.n_classes, "label_dim": net.embedder.dim}
+    tensors = {f"network.{name}": value.half() for name, value in net.state_dict().items()}
+    _write(path, tensors | {"betas": model.schedule.betas[1:]}, "denoiser", config)
+
+
+def load_checkpoint(name: str | Path = "fashion") -> VelocityModel:
+    """Load a denoiser by its shipped name ("fashion", "fashion_early") or by path: float32, eval mode, on the CPU.
+
+    `model.schedule` is the schedule that it was trained on. Raises FileNotFoundError for an unknown name, ValueError
+    for a damaged file or one of another kind.
+    """
+    tensors, config = _read(name, "denoiser")
+    embedder = LabelEmbedding(config["n_classes"], config["label_dim"])
+    net = UNet(embedder, channels=tuple(config["channels"]), n_blocks=tuple(config["n_blocks"]),
+               d_emb=config["d_emb"])
+    net.load_state_dict(_part(tensors, "network."))
+    model = VelocityModel(net, NoiseSchedule(tensors["betas"]))
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def save_judge(judge: Judge, reference: FeatureStatistics, real: dict, path: str | Path) -> None:
+    """Write a judge with its reference statistics and the real test set's figures to `path` in one move."""
+    tensors = {f"judge.{name}": value.half() if value.is_floating_point() else value
+               for name, value in judge.state_dict().items()}
+    tensors |= {"reference.mean": reference.mean, "reference.covariance": reference.covariance.contiguous()}
+    _write(path, tensors, "judge", {"real": real, "n": reference.n})
+
+
+def load_judge(name: str | Path = "judge") -> TrainedJudge:
+    """Load the judge by its shipped name or by path; errors as for `load_checkpoint`."""
+    tensors, config = _read(name, "judge")
+    judge = Judge()
+    judge.load_state_dict(_part(tensors, "judge."))
+    reference = FeatureStatistics(tensors["reference.mean"], tensors["reference.covariance"], config["n"])
+    return TrainedJudge(judge.eval(), reference, config["real"])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Take the tensors under a prefix, float16 widened to float32 (other types as they are)."""
+    return {name.removeprefix(prefix): value.float() if value.dtype == torch.float16 else value
+            for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], kind: str, config: dict) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(tensors, part, metadata={"kind": kind, "config": json.dumps(config)})
+    os.replace(part, path)
+
+
+def _read(name: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors")))
+        raise FileNotFoundError(f"no weights named {str(name)!r}: neither shipped ({shipped}) nor a file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}); fetch or install it again") from error
+    if metadata.get("kind") != kind:
+        raise ValueError(f"{path} holds {metadata.get('kind', 'something else')!r}; a {kind} was expected")
+    return tensors, json.loads(metadata["config"])

@@ -1,0 +1,114 @@
+"""From noise to images: the reverse process, with guidance.
+
+    for t, s in the chosen steps T > … > 0:
+        ε̂   = (1 + w) ε_θ(x_t, t, c) - w ε_θ(x_t, t, ∅)
+        x̂_0 = (x_t - √(1 - ᾱ_t) ε̂) / √ᾱ_t,  clipped to the pixel range
+        x_s = solver.step(x_t, x̂_0)
+
+DDPM Algorithm 2 (arXiv 2006.11239) with the guided ε̂ of arXiv 2207.12598, Algorithm 2. A sampler is a Python
+generator: plots, animations and widgets all consume the same one. Taught in notebooks 02 and 04.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_course.guidance import check_weight, guide
+from ddpm_course.randomness import normal
+from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.solvers import DPMSolver2M, Solver
+
+IMAGE_SHAPE = (1, 28, 28)
+
+
+def step_times(T: int, steps: int | None = None) -> list[int]:
+    """Return `steps` + 1 timesteps from T down to 0, evenly spaced and rounded; every t when `steps` is None.
+
+    Raises ValueError unless 1 ≤ steps ≤ T.
+    """
+    steps = T if steps is None else steps
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must lie in 1 … T = {T}; got {steps}")
+    return [round(T * (steps - k) / steps) for k in range(steps + 1)]
+
+
+def eps_pair(model: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ε̂ for c and for ∅, each of x_t's shape.
+
+    A model that knows a cheaper way (one encoder for both, an exact density) offers `eps_pair`, or `forward_pair` for
+    a bare U-Net; any other module is asked twice: model(x_t, t, c), then model(x_t, t, None).
+    """
+    for name in ("eps_pair", "forward_pair"):
+        if hasattr(model, name):
+            return getattr(model, name)(x_t, t, c)
+    return model(x_t, t, c), model(x_t, t, None)
+
+
+@torch.no_grad()
+def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w: float | Tensor = 0.0) -> Tensor:
+    """Predict the guided noise at one timestep t for a whole batch x_t (B, …), in eval mode.
+
+    One pass where one is enough: c = None or w = -1 needs ε_∅ only, w = 0 needs ε_c only (exactly, so that the result
+    is continuous in w). Raises ValueError for w that is not finite, or w ≠ 0 without a class.
+    """
+    check_weight(w, len(x_t))
+    weights = torch.as_tensor(w)
+    if c is None and bool((weights != 0).any()):
+        raise ValueError(f"guidance needs a condition: w = {w} was given with c = None (w = 0 samples without one)")
+    times = torch.full((len(x_t),), t, device=x_t.device)
+    was_training = getattr(model, "training", False)
+    if was_training:
+        model.eval()
+    try:
+        if c is None or bool((weights == -1).all()):
+            return model(x_t, times, None)
+        if bool((weights == 0).all()):
+            return model(x_t, times, c)
+        return guide(*eps_pair(model, x_t, times, c), w)
+    finally:
+        if was_training:
+            model.train()
+
+
+def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None,
+                    w: float | Tensor = 0.0, *, solver: Solver = DPMSolver2M(), steps: int | None = None,
+                    clip: bool = True, generator: torch.Generator | None = None
+                    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Yield (t, x_t, x̂_0) from (T, x_T, x̂_0) down to (0, x_0, x_0).
+
+    x_T (B, …) is the starting noise; c (B, …) or None; w a number or (B,). `clip` holds x̂_0 in [-1, 1], the pixel
+    range (leave it off for densities without one). Raises ValueError for bad steps, w, or shapes.
+    """
+    if c is not None and len(c) != len(x_T):
+        raise ValueError(f"one condition per image is needed: got {len(c)} for {len(x_T)} images")
+    times = step_times(schedule.T, steps)
+    x_t, previous = x_T, None
+    for t, s in zip(times[:-1], times[1:]):
+        eps_hat = guided_eps(model, x_t, t, c, w)
+        x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
+        x_0_hat = x_0_hat.clamp(-1, 1) if clip else x_0_hat
+        yield t, x_t, x_0_hat
+        x_t = solver.step(schedule, x_t, t, s, x_0_hat, previous=previous, generator=generator)
+        previous = (t, x_0_hat)
+    yield 0, x_t, x_t
+
+
+def sample(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None, w: float | Tensor = 0.0,
+           *, solver: Solver = DPMSolver2M(), steps: int | None = None, clip: bool = True,
+           generator: torch.Generator | None = None) -> Tensor:
+    """Run `reverse_process` to its end and return x_0, of x_T's shape."""
+    for _, x_t, _ in reverse_process(model, schedule, x_T, c, w, solver=solver, steps=steps, clip=clip,
+                                     generator=generator):
+        pass
+    return x_t
+
+
+def sample_w(model: nn.Module, schedule: NoiseSchedule, c: Tensor, w: float | Tensor, *, steps: int = 20,
+             generator: torch.Generator | None = None) -> Tensor:
+    """Draw one garment per entry of c (B,) with guidance w: (B, 1, 28, 28) in [-1, 1], by DPM-Solver++ 2M.
+
+    The same generator state gives the same starting noise for every w.
+    """
+    x_T = normal((len(c), *IMAGE_SHAPE), generator=generator, device=c.device)
+    return sample(model, schedule, x_T, c, w, steps=steps, generator=generator)
