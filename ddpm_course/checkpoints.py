@@ -38,7 +38,7 @@ def save_checkpoint(model: VelocityModel, path: str | Path) -> None:
     if not isinstance(net, UNet) or not isinstance(net.embedder, LabelEmbedding):
         raise TypeError("save_checkpoint writes a VelocityModel around a UNet with a LabelEmbedding; got "
                         f"{type(net).__name__} with {type(getattr(net, 'embedder', None)).__name__}")
-    config = {"channels": net.channels, "n_blocks": net.n_blocks, "d_emb": net.d_emb,
+    config = {"channels": net.channels, "n_down": net.n_down, "n_up": net.n_up, "d_emb": net.d_emb,
               "n_classes": net.embedder.n_classes, "label_dim": net.embedder.dim}
     tensors = {f"network.{name}": value.half() for name, value in net.state_dict().items()}
     _write(path, tensors | {"betas": model.schedule.betas[1:]}, "denoiser", config)
@@ -52,8 +52,8 @@ def load_checkpoint(name: str | Path = "fashion") -> VelocityModel:
     """
     tensors, config = _read(name, "denoiser")
     embedder = LabelEmbedding(config["n_classes"], config["label_dim"])
-    net = UNet(embedder, channels=tuple(config["channels"]), n_blocks=tuple(config["n_blocks"]),
-               d_emb=config["d_emb"])
+    net = UNet(embedder, channels=tuple(config["channels"]), n_down=tuple(config["n_down"]),
+               n_up=tuple(config["n_up"]), d_emb=config["d_emb"])
     net.load_state_dict(_part(tensors, "network."))
     model = VelocityModel(net, NoiseSchedule(tensors["betas"]))
     return model.eval().to(memory_format=torch.channels_last)

@@ -1,24 +1,20 @@
 """Datasets, loaders and the pixel range.
 
-A picture is stored as bytes u ∈ {0 … 255}; the networks see x_0 = u / 127.5 - 1 ∈ [-1, 1]. Where a data set comes from, in
-this order: the folder that the caller names, the one that `DDPM_COURSE_DATA` names (it holds `FashionMNIST/raw` and
-`MNIST/raw`, unpacked or as .gz, and may be read-only), the course's cache, the network. Fashion has a last resort that is
-always there: garments that `garments.py` draws. Taught in notebook 01.
+A picture is stored as bytes u ∈ {0 … 255}; the networks see x_0 = u / 127.5 - 1 ∈ [-1, 1]. Data are looked for in the
+folder that the caller names; the one in `DDPM_COURSE_DATA` (both hold `FashionMNIST/raw` or `MNIST/raw`, plain or .gz,
+read-only or not); the course's cache; the network. Failing all, the course draws its garments. Taught in notebook 01.
 """
 
 import gzip
 import hashlib
-import math
 import os
 import struct
-import threading
 import zlib
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.request import urlopen
 
 import torch
@@ -28,11 +24,10 @@ from tqdm import tqdm
 from ddpm_course.garments import drawn_garments
 from ddpm_course.runtime import cache_folder, setting
 
-FASHION_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-CLASS_NAMES = FASHION_NAMES
+CLASS_NAMES = FASHION_NAMES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-PATIENCE = 10  # seconds for a server to answer, and for each piece of a download
-DRAWN = {"train": 20_000, "test": 4_000}  # enough for the lessons' short trainings
+PATIENCE, PIECE = 10, 1 << 16  # seconds for a server to answer, and for each piece of a download; bytes in a piece
 
 
 class DownloadError(RuntimeError):
@@ -42,7 +37,6 @@ class DownloadError(RuntimeError):
 @dataclass(frozen=True)
 class ImageSet:
     """Hold uint8 images (N, 1, 28, 28), int64 labels (N,), the classes' names and where all that came from."""
-
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
@@ -55,14 +49,12 @@ class ImageSet:
 class Loader:
     """Read a data set in shuffled batches without end, each epoch in an order drawn from (seed, epoch) alone.
 
-    Batch number `step` can be asked for at any time: that is what lets a training resume exactly where it stopped.
-    An incomplete last batch is dropped; nothing is augmented; `len` is the number of steps in an epoch.
+    Any step's batch can be asked for at any time: that lets a training resume exactly. An incomplete batch is dropped.
     """
 
     def __init__(self, data: ImageSet, batch_size: int, *, seed: int) -> None:
         self.data, self.batch_size, self.seed = data, batch_size, seed
-        self.steps_per_epoch = len(data) // batch_size
-        self._epoch, self._order = -1, torch.empty(0)
+        self.steps_per_epoch, self._epoch, self._order = len(data) // batch_size, -1, torch.empty(0)
 
     def __len__(self) -> int:
         return self.steps_per_epoch
@@ -80,9 +72,9 @@ class Loader:
 
 
 def make_loader(data: ImageSet, batch_size: int, *, seed: int = 0) -> Loader:
-    """Make the loader of `batch_size` images a step; ValueError unless 1 ≤ batch_size ≤ N."""
-    if not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size has to lie in 1..{len(data)}, the number of images; got {batch_size}")
+    """Make the loader of `batch_size` images a step; ValueError unless it is an integer in 1..N."""
+    if not isinstance(batch_size, int) or not 1 <= batch_size <= len(data):
+        raise ValueError(f"batch_size has to be an integer in 1..{len(data)}, the number of images; got {batch_size!r}")
     return Loader(data, batch_size, seed=seed)
 
 
@@ -101,24 +93,19 @@ def to_uint8(x: Tensor) -> Tensor:
 
 
 def load_fashion(split: str = "train", *, root: str | Path | None = None) -> ImageSet:
-    """Load Fashion-MNIST's "train" (60,000) or "test" (10,000) images; `root` holds `FashionMNIST/raw`.
+    """Load Fashion-MNIST's "train" (60,000) or "test" (10,000) images. A folder that is named has to hold them.
 
-    A folder that is named, by `root` or `DDPM_COURSE_DATA`, has to be sound: FileNotFoundError or RuntimeError otherwise.
-    Without one the cache and the network are tried, and failing these the course draws garments, and says so.
+    FileNotFoundError or RuntimeError otherwise. With no folder, cache or network: drawn garments, and a notice.
     """
     try:
         return _load("FashionMNIST", FASHION_NAMES, split, root)
     except DownloadError as error:
-        print(f"Garments drawn by the course stand in for Fashion-MNIST, which was not to be had ({error}). For the real "
-              "images go online, or set DDPM_COURSE_DATA to a folder that holds FashionMNIST/raw.")
-        return ImageSet(*drawn_garments(split, DRAWN[split]), FASHION_NAMES, "drawn")
+        print(f"Garments drawn by the course stand in for Fashion-MNIST: {error}")
+        return ImageSet(*drawn_garments(split, 20_000 if split == "train" else 4_000), FASHION_NAMES, "drawn")
 
 
 def load_digits(split: str = "train", *, root: str | Path | None = None) -> ImageSet:
-    """Load MNIST's "train" (60,000) or "test" (10,000) digits from the same places; `root` holds `MNIST/raw`.
-
-    Nothing stands in for digits: DownloadError (a RuntimeError) where there is no folder, no cache and no network.
-    """
+    """Load MNIST's digits in the same way, but nothing stands in for them: DownloadError with no folder or network."""
     return _load("MNIST", tuple("0123456789"), split, root)
 
 
@@ -127,13 +114,11 @@ def _load(name: str, class_names: tuple[str, ...], split: str, root: str | Path 
     if split not in ("train", "test"):
         raise ValueError(f"split has to be 'train' or 'test', got {split!r}")
     import torchvision  # here, not above: it takes seconds, and most of the course does without
-
     dataset, folder = getattr(torchvision.datasets, name), setting("DATA") if root is None else root
     home, source = _open_cache(dataset) if folder is None else (_open_folder(Path(folder), name), "folder")
     part = dataset(home, train=split == "train")
     if len(part.data) != len(part.targets) or part.targets.max() > 9:
-        raise RuntimeError(f"{part.raw_folder} has {len(part.data)} images and {len(part.targets)} labels up to "
-                           f"{part.targets.max()}; expected one label in 0..9 for each image. Replace its files.")
+        raise RuntimeError(f"Labels in {part.raw_folder} are no 0..9, one for each image: replace those four files.")
     return ImageSet(part.data[:, None], part.targets, class_names, source)
 
 
@@ -141,13 +126,12 @@ def _fault(path: Path) -> str | None:
     """Say what is wrong with an idx file of 28 × 28 images or of labels; None if nothing is."""
     if not path.is_file():
         return "it is missing"
-    kind, form = ([2051, 28, 28], ">iiii") if "images" in path.name else ([2049], ">ii")
-    start, size = struct.calcsize(form), path.stat().st_size
+    form, start, kind, item = (">iiii", 16, [2051, 28, 28], 784) if "images" in path.name else (">ii", 8, [2049], 1)
     with path.open("rb") as file:
         magic, n, *shape = struct.unpack(form, file.read(start).ljust(start))
     if [magic, *shape] != kind or n < 1:
         return f"it does not begin as an idx file of {'28 × 28 images' if shape else 'labels'} does"
-    expected = start + n * math.prod(shape)
+    size, expected = path.stat().st_size, start + n * item
     return None if size == expected else f"it has {size:,} bytes, but {expected:,} by its own header"
 
 
@@ -162,8 +146,8 @@ def _install(content: bytes, origin: str | Path, target: Path) -> None:
                 raise EOFError(f"unpacked, {fault}")
             os.replace(part, target)
     except (OSError, EOFError, zlib.error) as error:
-        raise RuntimeError(f"{origin} cannot be unpacked into {target.parent}: {error}. Replace it if it is damaged; set "
-                           "DDPM_COURSE_CACHE to another folder if this one cannot be written.") from error
+        raise RuntimeError(f"{origin} cannot be unpacked into {target.parent}: {error}. Replace it if it is damaged; "
+                           "set DDPM_COURSE_CACHE to another folder if this one cannot be written.") from error
 
 
 def _open_folder(root: Path, name: str) -> Path:
@@ -175,8 +159,8 @@ def _open_folder(root: Path, name: str) -> Path:
     for file in files:
         if fault := (_fault(file) if file.suffix != ".gz" else None if file.is_file() else "it is missing"):
             raise (RuntimeError if file.is_file() else FileNotFoundError)(
-                f"{root} cannot be used for {name} because of {file}: {fault}. Expected that set's four files, plain or "
-                f".gz, in {near[0]}: mend this, or name no folder (neither root nor DDPM_COURSE_DATA).")
+                f"{root} cannot be used for {name} because of {file}: {fault}. Expected that set's four files, plain "
+                f"or .gz, in {near[0]}: mend this, or name no folder (neither root nor DDPM_COURSE_DATA).")
     if raw == near[0] and not any(file.suffix for file in files):
         return root
     stamp = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
@@ -187,43 +171,30 @@ def _open_folder(root: Path, name: str) -> Path:
     return home
 
 
-def _open_cache(dataset: Any) -> tuple[Path, str]:
+def _open_cache(dataset: type) -> tuple[Path, str]:
     """Return the cache's folder and "cache", or "network" if something had to be fetched; DownloadError if in vain."""
     raw, failures = cache_folder() / dataset.__name__ / "raw", []
-    faults = {raw / file: fault for file in FILES if (fault := _fault(raw / file))}
+    if not (faults := {raw / file: fault for file in FILES if (fault := _fault(raw / file))}):
+        return cache_folder(), "cache"
     for path in filter(Path.exists, faults):
         print(f"{path} is damaged, so it will be fetched again: {faults[path]}.")
-    for mirror in dataset.mirrors if faults else ():
+    for mirror in dataset.mirrors:
         try:
             for file, md5 in dataset.resources:
                 if _fault(target := raw / file.removesuffix(".gz")):
                     _install(_fetch(mirror + file, md5), file, target)
             return cache_folder(), "network"
         except (OSError, HTTPException, RuntimeError) as error:
-            failures.append(f"{mirror} answers: {str(error) or type(error).__name__}")
-    if failures:
-        raise DownloadError(f"not in {raw}; " + "; ".join(failures))
-    return cache_folder(), "cache"
+            failures.append(f"{mirror}: {str(error) or type(error).__name__}")
+    raise DownloadError(f"{raw} does not hold the data, and they cannot be fetched ({'; '.join(failures)}). Go online, "
+                        f"or set DDPM_COURSE_DATA to a folder that holds {dataset.__name__}/raw.")
 
 
 def _fetch(url: str, md5: str) -> bytes:
-    """Download a file, with a progress bar; OSError or RuntimeError if it does not come, or not as it should be."""
-    answer, content = Future(), bytearray()
-
-    def ask() -> None:
-        try:
-            answer.set_result(urlopen(url, timeout=PATIENCE))
-        except Exception as error:  # handed to the thread that waits
-            answer.set_exception(error)
-
-    # A thread, since `urlopen` would spend its timeout on each address in turn, and more on a silent name server.
-    threading.Thread(target=ask, daemon=True).start()
-    with answer.result(PATIENCE) as reply:
-        size = int(reply.headers.get("Content-Length") or 0) or None
-        with tqdm(total=size, desc=url.rpartition("/")[2], unit="B", unit_scale=True, leave=False) as bar:
-            while piece := reply.read(1 << 16):
-                content += piece
-                bar.update(len(piece))
+    """Download a file with a progress bar; a thread bounds what `urlopen` may wait for a name and many addresses."""
+    with ThreadPoolExecutor(1).submit(urlopen, url, timeout=PATIENCE).result(PATIENCE) as reply:
+        size, pieces = int(reply.headers.get("Content-Length") or 0), iter(lambda: reply.read(PIECE), b"")
+        content = b"".join(tqdm(pieces, url.rpartition("/")[2], size // PIECE, unit="B", unit_scale=PIECE, leave=False))
     if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
         raise RuntimeError(f"{url} came damaged: its MD5 sum is {found}, expected {md5}")
-    return bytes(content)
+    return content

@@ -123,7 +123,7 @@ class NoiseSchedule:
         """Draw n timesteps from {1, …, T}, one from each n-th part of the range, in random order: (n,) int64.
 
         Each t alone is still uniform, but a batch covers all noise levels evenly, so that the loss is less noisy
-        (the low-discrepancy sampler of Kingma et al., arXiv 2107.00630, §3, with a draw of its own in each part).
+        (as the low-discrepancy sampler of Kingma et al., arXiv 2107.00630, but with a draw of its own in each part).
         """
         places = (torch.arange(n) + uniform((n,), generator=generator).cpu()) / n
         t = 1 + (places.double() * self.T).long().clamp(max=self.T - 1)

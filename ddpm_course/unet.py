@@ -4,8 +4,10 @@
     decode:  features, c →  one prediction per pixel
 
 Since the class enters the decoder only, one encoder pass serves both predictions that guidance needs, and a guided
-step costs one encoder and two decoders instead of two whole networks (`forward_pair`). Ronneberger et al.,
-arXiv 1505.04597 (the U), Ho et al., arXiv 2006.11239, Appendix B (time). Taught in notebooks 01, 03 and 04.
+step costs one encoder and two decoders instead of two whole networks (`forward_pair`). A skip connection is added
+after a 1 × 1 convolution of its own; that is the same map as joining the channels and then mixing them by a 1 × 1
+convolution, W [h, s] = W_h h + W_s s, and W_s s is computed once for the pair. Ronneberger et al., arXiv 1505.04597
+(the U), Ho et al., arXiv 2006.11239, Appendix B (time). Taught in notebooks 01, 03 and 04.
 """
 
 import math
@@ -49,7 +51,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         h = self.conv_1(F.gelu(self.norm_1(x)))
         scale, shift = self.scale_shift(emb)[:, :, None, None].chunk(2, dim=1)   # each (B, C, 1, 1)
-        h = self.norm_2(h) * (1 + scale) + shift
+        h = torch.addcmul(shift, self.norm_2(h), 1 + scale)                      # norm(h) · (1 + γ) + δ, in one pass
         return x + self.conv_2(F.gelu(h))
 
 
@@ -79,26 +81,28 @@ class UNet(nn.Module):
     """Predict one value per pixel from x_t (B, C, H, W), t (B,) in 1 … T and a condition c (None is ∅).
 
     `embedder` maps conditions to vectors and knows ∅ (see `conditioning`); `None` makes an unconditional network.
-    `channels` per resolution, full size first; `n_blocks` residual blocks per resolution on each side of the U.
+    `channels` per resolution, full size first; `n_down` and `n_up` residual blocks per resolution on the two sides.
     H and W must be divisible by 2^(len(channels) - 1), else ValueError.
     """
 
     def __init__(self, embedder: nn.Module | None = None, *, channels: tuple[int, ...] = (32, 64, 128),
-                 n_blocks: tuple[int, ...] = (1, 1, 2), image_channels: int = 1, d_emb: int = 128) -> None:
+                 n_down: tuple[int, ...] = (1, 1, 1), n_up: tuple[int, ...] = (1, 1, 1), image_channels: int = 1,
+                 d_emb: int = 128) -> None:
         super().__init__()
-        self.embedder, self.channels, self.n_blocks, self.d_emb = embedder, tuple(channels), tuple(n_blocks), d_emb
+        self.embedder, self.channels, self.d_emb = embedder, tuple(channels), d_emb
+        self.n_down, self.n_up = tuple(n_down), tuple(n_up)
         self.time_mlp = nn.Sequential(nn.Linear(d_emb, d_emb), nn.GELU(), nn.Linear(d_emb, d_emb))
         self.class_mlp = None if embedder is None else nn.Sequential(nn.GELU(), nn.Linear(embedder.dim, d_emb))
         self.stem = nn.Conv2d(image_channels, channels[0], 3, padding=1)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
-        for width, n in zip(channels, n_blocks):
-            self.down_blocks.append(nn.ModuleList(ResidualBlock(width, d_emb) for _ in range(n)))
-            self.up_blocks.append(nn.ModuleList(ResidualBlock(width, d_emb) for _ in range(n)))
-        self.downs, self.ups, self.merges = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for width, down, up in zip(channels, n_down, n_up, strict=True):
+            self.down_blocks.append(nn.ModuleList(ResidualBlock(width, d_emb) for _ in range(down)))
+            self.up_blocks.append(nn.ModuleList(ResidualBlock(width, d_emb) for _ in range(up)))
+        self.downs, self.ups, self.skips = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for wide, deep in zip(channels[:-1], channels[1:]):
             self.downs.append(Downsample(wide, deep))
             self.ups.append(Upsample(deep, wide))
-            self.merges.append(nn.Conv2d(2 * wide, wide, 1))     # joins the skip connection to what comes from below
+            self.skips.append(nn.Conv2d(wide, wide, 1))
         self.head = nn.Sequential(nn.GroupNorm(channels[0] // 8, channels[0]), nn.GELU(),
                                   nn.Conv2d(channels[0], image_channels, 3, padding=1))
 
@@ -112,10 +116,10 @@ class UNet(nn.Module):
         for level, blocks in enumerate(self.down_blocks):
             for block in blocks:
                 h = block(h, time)
-            features.append(h)
             if level < len(self.downs):
+                features.append(self.skips[level](h))
                 h = self.downs[level](h)
-        return features, time
+        return [*features, h], time
 
     def decode(self, features: list[Tensor], time: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the half that knows the class: what `encode` returned, and c (B, …) or None for ∅ → (B, C, H, W)."""
@@ -131,7 +135,7 @@ class UNet(nn.Module):
         h = features[-1]
         for level in reversed(range(len(self.channels))):
             if level < len(self.ups):
-                h = self.merges[level](torch.cat([self.ups[level](h), features[level]], dim=1))
+                h = self.ups[level](h) + features[level]
             for block in self.up_blocks[level]:
                 h = block(h, emb)
         return self.head(h)

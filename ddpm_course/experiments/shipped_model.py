@@ -12,33 +12,21 @@ from pathlib import Path
 import torch
 
 from ddpm_course.checkpoints import WEIGHTS, save_checkpoint
-from ddpm_course.conditioning import LabelEmbedding
 from ddpm_course.data import load_fashion, make_loader
-from ddpm_course.parameterization import VelocityModel
+from ddpm_course.models import fashion_model
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
-from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.training import Recipe, TrainingRun, train
-from ddpm_course.unet import UNet
 
 BATCH = 64
-RECIPE = Recipe(steps=12_000, lr=3e-3, warmup=500, ema_decay=0.9995, p_uncond=0.1, seed=0)
-CHANNELS, N_BLOCKS = (16, 48, 96), (0, 2, 2)
-
-
-def build_model(seed: int) -> VelocityModel:
-    """Return the untrained network of the shipped model, on its schedule."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = UNet(LabelEmbedding(10, 64), channels=CHANNELS, n_blocks=N_BLOCKS)
-    return VelocityModel(net, NoiseSchedule.cosine())
+RECIPE = Recipe(steps=15_000, lr=3e-3, warmup=500, ema_decay=0.9995, p_uncond=0.1, seed=0)
 
 
 def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train (or go on training), then write both weight files and the record `shipped_model`."""
     recipe = Recipe(**asdict(RECIPE) | {"steps": 10}) if runtime.pace == "ci" else RECIPE
     data, folder = load_fashion("train"), out or WEIGHTS
-    model = build_model(recipe.seed)
+    model = fashion_model(recipe.seed)
     early = recipe.steps // 10
     started, minutes = time.monotonic(), 0.0
 
@@ -55,7 +43,8 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     save_record("shipped_model", {
         "recipe": asdict(recipe) | {"batch_size": BATCH, "schedule": "cosine", "T": model.schedule.T,
                                     "alpha_bar_T": float(model.schedule.alpha_bars[-1]), "predicts": "v",
-                                    "channels": CHANNELS, "n_blocks": N_BLOCKS},
+                                    "channels": model.network.channels, "n_down": model.network.n_down,
+                                    "n_up": model.network.n_up},
         "parameters": sum(p.numel() for p in model.parameters()), "early_step": early, "data": data.source,
         "epochs": recipe.steps * BATCH / len(data), "minutes_of_last_start": round(minutes, 1),
         "loss": [round(part.mean().item(), 5) for part in losses]}, folder=out or RECORDS)

@@ -1,0 +1,77 @@
+"""`python -m ddpm_course`: draw garments with the shipped model into a PNG, without a browser.
+
+    python -m ddpm_course --class sneaker --w 0,1,2,5 --out sneakers.png
+
+One row per w, the same starting noise in each.
+"""
+
+import argparse
+import math
+import os
+from pathlib import Path
+
+import torch
+
+from ddpm_course.checkpoints import load_checkpoint
+from ddpm_course.data import FASHION_NAMES
+from ddpm_course.pictures import Row, gray, sheet
+from ddpm_course.sampling import sample_w
+
+
+def parse_class(text: str) -> list[int]:
+    """Read a class by number or by the beginning of its name; "all" is one of each."""
+    if text.lower() == "all":
+        return list(range(len(FASHION_NAMES)))
+    matches = [k for k, name in enumerate(FASHION_NAMES) if text == str(k) or name.lower().startswith(text.lower())]
+    if len(matches) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} names {len(matches)} classes; take one of: all, "
+                                         + ", ".join(f"{k} ({name})" for k, name in enumerate(FASHION_NAMES)))
+    return matches
+
+
+def parse_weights(text: str) -> list[float]:
+    """Read one w or several, separated by commas; each must be finite."""
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write for example 0,1,2") from None
+    if not all(math.isfinite(w) for w in weights):
+        raise argparse.ArgumentTypeError(f"every w must be finite; got {text!r}")
+    return weights
+
+
+def main(arguments: list[str] | None = None) -> Path:
+    """Read the options, draw, write the PNG in one move, and return its path."""
+    parser = argparse.ArgumentParser(prog="python -m ddpm_course", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--class", dest="labels", type=parse_class, default="all", help="name, number or all")
+    parser.add_argument("--w", type=parse_weights, default="0,2", help="guidance, one or several: 0,1,2 (0 = none)")
+    parser.add_argument("--n", type=int, default=10, help="garments per row for a single class (1 … 50)")
+    parser.add_argument("--steps", type=int, default=20, help="solver steps (1 … 150)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the starting noise")
+    parser.add_argument("--out", type=Path, default=Path("garments.png"), help="the PNG to write")
+    options = parser.parse_args(arguments)
+    model = load_checkpoint("fashion")
+    if not 1 <= options.steps <= model.schedule.T or not 1 <= options.n <= 50:
+        parser.error(f"--steps must lie in 1 … {model.schedule.T} and --n in 1 … 50")
+    labels = torch.tensor(options.labels if len(options.labels) > 1 else options.labels * options.n)
+    rows = []
+    for w in options.w:
+        generator = torch.Generator().manual_seed(options.seed)
+        x_0 = sample_w(model, model.schedule, labels, w, steps=options.steps, generator=generator)
+        rows.append(Row(f"w = {w:g}", gray(x_0)))
+    captions = tuple(FASHION_NAMES[k] for k in labels.tolist())
+    rows[-1] = Row(rows[-1].title, rows[-1].tiles, captions)
+    try:
+        part = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
+        part.write_bytes(sheet(rows, margin=70))
+        os.replace(part, options.out)
+    except OSError as error:
+        parser.error(f"{options.out} cannot be written: {error}")
+    print(f"{options.out}: {len(labels)} garments, w = {', '.join(f'{w:g}' for w in options.w)}, {options.steps} steps, "
+          f"seed {options.seed}")
+    return options.out
+
+
+if __name__ == "__main__":
+    main()

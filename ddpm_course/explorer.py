@@ -1,0 +1,117 @@
+"""What stands behind the guidance slider: (w, class, steps, seed, t) → one picture, remembered.
+
+The seed fixes the starting noise x_T, and neither w nor the class touches it: what changes between two pictures of one
+seed is the guidance alone. No widget appears here; `widgets.guidance_explorer` only wraps `GuidanceExplorer.render`.
+Taught in notebook 04.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ddpm_course.checkpoints import TrainedJudge
+from ddpm_course.data import FASHION_NAMES
+from ddpm_course.evaluation import judge_images
+from ddpm_course.parameterization import VelocityModel
+from ddpm_course.pictures import Row, gray, sheet, signed
+from ddpm_course.randomness import normal
+from ddpm_course.sampling import IMAGE_SHAPE, eps_pair, reverse_process, step_times
+
+COLUMNS = 10
+ONE_OF_EACH = -1
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One finished run: labels (10,), images (10, 1, 28, 28), the judge's confidence (10,), and x_t by t."""
+
+    labels: Tensor
+    images: Tensor
+    confidence: Tensor
+    states: dict[int, Tensor]
+
+
+class GuidanceExplorer:
+    """Draw ten garments for a setting and show what the two predictions said on the way.
+
+    `label` is a class or ONE_OF_EACH. Finished strips and pictures are remembered (`memory` of them, the oldest go
+    first). Raises ValueError for a label, step count, t or w out of range.
+    """
+
+    def __init__(self, model: VelocityModel, judge: TrainedJudge | None = None, *, memory: int = 400,
+                 class_names: tuple[str, ...] = FASHION_NAMES) -> None:
+        self.model, self.schedule, self.judge, self.memory = model, model.schedule, judge, memory
+        self.class_names = class_names
+        self._strips: OrderedDict[tuple, Strip] = OrderedDict()
+        self._pictures: OrderedDict[tuple, bytes] = OrderedDict()
+
+    def labels(self, label: int) -> Tensor:
+        """Return the ten labels of a strip: (10,) int64."""
+        if label == ONE_OF_EACH:
+            return torch.arange(COLUMNS) % len(self.class_names)
+        if not 0 <= label < len(self.class_names):
+            raise ValueError(f"class must be 0 … {len(self.class_names) - 1}, or {ONE_OF_EACH} for one of each; "
+                             f"got {label}")
+        return torch.full((COLUMNS,), label)
+
+    def strip(self, w: float, label: int, steps: int, seed: int) -> Strip:
+        """Draw the ten garments (or remember them): DPM-Solver++ 2M from the noise of `seed`."""
+        key = (round(float(w), 6), label, steps, seed)
+        if key not in self._strips:
+            labels = self.labels(label)
+            x_T = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(seed))
+            states = {t: x_t for t, x_t, _ in
+                      reverse_process(self.model, self.schedule, x_T, labels, float(w), steps=steps)}
+            confidence = torch.full((COLUMNS,), float("nan"))
+            if self.judge is not None:
+                confidence = judge_images(self.judge.judge, states[0]).probabilities[torch.arange(COLUMNS), labels]
+            _remember(self._strips, key, Strip(labels, states[0], confidence, states), self.memory)
+        return self._strips[key]
+
+    @torch.no_grad()
+    def predictions(self, strip: Strip, t: int) -> tuple[int, Tensor, Tensor]:
+        """Return (t', ε_c, ε_∅) of the step nearest to t, each (10, 1, 28, 28): what the network said there."""
+        if not 1 <= t <= self.schedule.T:
+            raise ValueError(f"t must lie in 1 … {self.schedule.T}; got {t}")
+        nearest = min((step for step in strip.states if step > 0), key=lambda step: abs(step - t))
+        times = torch.full((COLUMNS,), nearest)
+        return nearest, *eps_pair(self.model, strip.states[nearest], times, strip.labels)
+
+    def render(self, w: float, label: int, steps: int, seed: int, t: int) -> bytes:
+        """Return the whole picture as PNG bytes: garments, the judge's confidence, ε_c, ε_∅ and ε_c - ε_∅."""
+        key = (round(float(w), 6), label, steps, seed, t)
+        if key not in self._pictures:
+            strip = self.strip(w, label, steps, seed)
+            nearest, eps_c, eps_null = self.predictions(strip, t)
+            names = tuple(self.class_names[k] for k in strip.labels) if label == ONE_OF_EACH else ()
+            sure = tuple("not scored" if p != p else f"{100 * p:.0f} %" for p in strip.confidence.tolist())
+            difference = eps_c - eps_null
+            rows = [Row(f"garments\nw = {w:g}", gray(strip.images), sure),
+                    Row(f"x_t, t = {nearest}", gray(strip.states[nearest] / 2), names),
+                    Row("ε_c\nwith class", signed(eps_c, 3.0)), Row("ε_∅\nno class", signed(eps_null, 3.0)),
+                    Row("ε_c − ε_∅\n× 6", signed(difference, 0.5))]
+            _remember(self._pictures, key, sheet(rows), self.memory)
+        return self._pictures[key]
+
+    def describe(self, w: float, label: int, steps: int, seed: int) -> str:
+        """Say in words what the picture shows, for readers who cannot see it."""
+        strip = self.strip(w, label, steps, seed)
+        what = "one garment of each class" if label == ONE_OF_EACH else f"ten of class {self.class_names[label]}"
+        text = f"{what}, w = {w:g}, {steps} steps, noise seed {seed}"
+        if self.judge is None:
+            return f"{text}; not scored"
+        sure = int((strip.confidence > 0.5).sum())
+        return (f"{text}: the judge recognises {sure} of {COLUMNS}, mean confidence "
+                f"{100 * strip.confidence.mean():.0f} %")
+
+    def times(self, steps: int) -> list[int]:
+        """List the timesteps at which predictions can be shown: T … the last one above 0."""
+        return step_times(self.schedule.T, steps)[:-1]
+
+
+def _remember(store: OrderedDict, key: tuple, value: object, memory: int) -> None:
+    store[key] = value
+    while len(store) > memory:
+        store.popitem(last=False)

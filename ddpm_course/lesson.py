@@ -1,0 +1,22 @@
+"""What a notebook page needs beside the mathematics: the package's own source, folded, so that the page cannot drift.
+
+Used in every notebook.
+"""
+
+import html
+import inspect
+from pathlib import Path
+from typing import Any
+
+from IPython.display import HTML
+
+
+def show_source(*objects: Any) -> HTML:
+    """Show the source of functions or classes of the package, folded; click (or Enter) opens it."""
+    parts = []
+    for thing in objects:
+        lines, first = inspect.getsourcelines(thing)
+        place = f"ddpm_course/{Path(inspect.getsourcefile(thing)).name}, line {first}"
+        parts.append(f"<details><summary><code>{html.escape(thing.__qualname__)}</code> ({place})</summary>"
+                     f"<pre><code>{html.escape(''.join(lines))}</code></pre></details>")
+    return HTML("\n".join(parts))
