@@ -3,12 +3,13 @@
     schedule            the fixed forward process q and its algebra
     parameterization    ε, x_0 and v: three names for one prediction; the two losses
     conditioning        condition → vector, and the null condition ∅
-    models              the two sizes of it that the course trains
     unet                the network ε_θ(x_t, t, c): class-free encoder, decoder that knows the class
+    models              the two sizes of it that the course trains
     guidance            (1 + w) ε_c - w ε_∅
     solvers             one reverse step: DDPM, DDIM, DPM-Solver++ 2M
     sampling            the whole reverse process, with guidance
     training            Algorithm 1, EMA, save and resume
+    exact               densities whose scores are known in closed form
     evaluation          images → numbers, by a judge
     data, garments      Fashion-MNIST, digits, and garments drawn by the course itself
     randomness          draws that can be repeated

@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> Path:
         os.replace(part, options.out)
     except OSError as error:
         parser.error(f"{options.out} cannot be written: {error}")
-    print(f"{options.out}: {len(labels)} garments, w = {', '.join(f'{w:g}' for w in options.w)}, {options.steps} steps, "
-          f"seed {options.seed}")
+    weights = ", ".join(f"{w:g}" for w in options.w)
+    print(f"{options.out}: {len(labels)} garments a row, w = {weights}, {options.steps} steps, seed {options.seed}")
     return options.out
 
 

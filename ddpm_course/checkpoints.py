@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ddpm_course.conditioning import LabelEmbedding
@@ -87,7 +87,7 @@ def _write(path: str | Path, tensors: dict[str, Tensor], kind: str, config: dict
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(tensors, part, metadata={"kind": kind, "config": json.dumps(config)})
+    part.write_bytes(save(tensors, metadata={"kind": kind, "config": json.dumps(config)}))
     os.replace(part, path)
 
 

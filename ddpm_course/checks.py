@@ -187,7 +187,7 @@ def check_clipped_step(function: Callable[[NoiseSchedule, Tensor, int, int, Tens
         x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
         signal, noise = schedule.signal_and_noise(s, x_t)
         diagnosis = _compare(name, result, ddim_step(schedule, x_t, t, s, x_0_hat.clamp(-1, 1)), {
-            "the bug is still there: x̂_0 was clipped, but ε̂ is the old one, and the two no longer belong to one x_t":
+            "not mended yet. After the clipping, does x_t = √ᾱ_t x̂_0 + √(1 - ᾱ_t) ε̂ still hold?":
                 lambda: signal * x_0_hat.clamp(-1, 1) + noise * eps_hat,
             "now nothing is clipped: x̂_0 must stay in [-1, 1]": lambda: signal * x_0_hat + noise * eps_hat,
             "the clipping moved to ε̂; noise has no such range": lambda: signal * x_0_hat + noise * eps_hat.clamp(-1, 1),

@@ -45,6 +45,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def is_real(self) -> bool:
+        """False for garments that the course drew itself."""
+        return self.source != "drawn"
+
 
 class Loader:
     """Read a data set in shuffled batches without end, each epoch in an order drawn from (seed, epoch) alone.

@@ -1,6 +1,6 @@
 """Images → numbers: does a judge recognise the class, how far is the set from real images, how varied is it?
 
-    Fréchet distance:  ‖μ - μ_r‖² + tr(Σ + Σ_r - 2 (Σ Σ_r)^½)   of the judge's features (Heusel et al., arXiv 1706.08500)
+    Fréchet distance:  ‖μ - μ_r‖² + tr(Σ + Σ_r - 2 (Σ Σ_r)^½)  of the judge's features (Heusel et al., arXiv 1706.08500)
 
 The judge is a small classifier that saw neither the test set nor a generated image. Its features are not those of the
 usual Inception network, so its Fréchet distances compare with each other and with no published FID. They depend on the

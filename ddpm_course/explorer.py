@@ -60,10 +60,10 @@ class GuidanceExplorer:
         """Draw the ten garments (or remember them): DPM-Solver++ 2M from the noise of `seed`."""
         key = (round(float(w), 6), label, steps, seed)
         if key not in self._strips:
-            labels = self.labels(label)
-            x_T = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(seed))
-            states = {t: x_t for t, x_t, _ in
-                      reverse_process(self.model, self.schedule, x_T, labels, float(w), steps=steps)}
+            labels, device = self.labels(label), next(self.model.parameters()).device
+            x_T = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(seed), device=device)
+            states = {t: x_t.cpu() for t, x_t, _ in
+                      reverse_process(self.model, self.schedule, x_T, labels.to(device), float(w), steps=steps)}
             confidence = torch.full((COLUMNS,), float("nan"))
             if self.judge is not None:
                 confidence = judge_images(self.judge.judge, states[0]).probabilities[torch.arange(COLUMNS), labels]
@@ -76,8 +76,10 @@ class GuidanceExplorer:
         if not 1 <= t <= self.schedule.T:
             raise ValueError(f"t must lie in 1 … {self.schedule.T}; got {t}")
         nearest = min((step for step in strip.states if step > 0), key=lambda step: abs(step - t))
-        times = torch.full((COLUMNS,), nearest)
-        return nearest, *eps_pair(self.model, strip.states[nearest], times, strip.labels)
+        device = next(self.model.parameters()).device
+        x_t, times = strip.states[nearest].to(device), torch.full((COLUMNS,), nearest, device=device)
+        eps_c, eps_null = eps_pair(self.model, x_t, times, strip.labels.to(device))
+        return nearest, eps_c.cpu(), eps_null.cpu()
 
     def render(self, w: float, label: int, steps: int, seed: int, t: int) -> bytes:
         """Return the whole picture as PNG bytes: garments, the judge's confidence, ε_c, ε_∅ and ε_c - ε_∅."""
@@ -85,13 +87,12 @@ class GuidanceExplorer:
         if key not in self._pictures:
             strip = self.strip(w, label, steps, seed)
             nearest, eps_c, eps_null = self.predictions(strip, t)
-            names = tuple(self.class_names[k] for k in strip.labels) if label == ONE_OF_EACH else ()
-            sure = tuple("not scored" if p != p else f"{100 * p:.0f} %" for p in strip.confidence.tolist())
-            difference = eps_c - eps_null
-            rows = [Row(f"garments\nw = {w:g}", gray(strip.images), sure),
-                    Row(f"x_t, t = {nearest}", gray(strip.states[nearest] / 2), names),
+            sure = ["not scored" if p != p else f"{100 * p:.0f} %" for p in strip.confidence.tolist()]
+            captions = tuple(f"{self.class_names[k]}\n{text}" for k, text in zip(strip.labels.tolist(), sure))
+            rows = [Row(f"garments\nw = {w:g}\n\njudge's\nconfidence", gray(strip.images), captions),
+                    Row(f"x_t, t = {nearest}", gray(strip.states[nearest] / 2)),
                     Row("ε_c\nwith class", signed(eps_c, 3.0)), Row("ε_∅\nno class", signed(eps_null, 3.0)),
-                    Row("ε_c − ε_∅\n× 6", signed(difference, 0.5))]
+                    Row("ε_c − ε_∅\n6 × enlarged", signed(eps_c - eps_null, 0.5))]
             _remember(self._pictures, key, sheet(rows), self.memory)
         return self._pictures[key]
 

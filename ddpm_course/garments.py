@@ -4,7 +4,7 @@ The pictures have Fashion-MNIST's size, classes and look (grey on black, shirts 
 the toe on the left), but no file is behind them: each is drawn from its label and one row of random numbers, its style.
 A shape is its signed distance d in pixels, negative inside, for every pixel of every picture of a batch at once:
 
-    join = min(d_1, d_2)     common = max(d_1, d_2)     outside = -d     ink = clamp(1/2 - d, 0, 1)   (a soft edge)
+    join ≈ min(d_1, d_2)     common = max(d_1, d_2)     outside = -d     ink = clamp(1/2 - d, 0, 1)   (a soft edge)
 
 The paper is 28 pixels square; x grows to the right and y downwards from its centre, both from -13.5 to 13.5.
 Used by every notebook when there are no data (`load_fashion` in `data.py` says so when it happens).
@@ -24,14 +24,9 @@ Number = Tensor | float  # one value for all pictures, or (n, 1, 1): one for eac
 Point = tuple[Number, Number]
 
 
-def blend(one: Tensor, other: Tensor) -> Tensor:
-    """Take the smaller distance, a little less where both are near: that fills the corners between two shapes."""
-    return torch.minimum(one, other) - (1.5 - (one - other).abs()).clamp(0)**2 / 6
-
-
 def join(*shapes: Tensor) -> Tensor:
-    """Keep what lies in any of the shapes."""
-    return reduce(blend, shapes)
+    """Keep what lies in any of the shapes, and a little more in the corners between them: a smooth minimum."""
+    return reduce(lambda a, b: torch.minimum(a, b) - (1.5 - (a - b).abs()).clamp(0)**2 / 6, shapes)
 
 
 def common(*shapes: Tensor) -> Tensor:
@@ -150,9 +145,8 @@ def draw_dress(pen: Pen) -> None:
 def draw_coat(pen: Pen) -> None:
     """Long and wide, open in front from the lapels to the hem, with pockets."""
     top, half, close, pocket = pen.vary(-13.2, -12), pen.vary(6.8, 7.8), pen.vary(-5, -1), pen.vary(3, 5.5)
-    shape = sleeved(pen, (top, half, 13.3), flare=pen.vary(0.4, 1.4), reach=pen.vary(2.8, 3.8), cuff=pen.vary(8, 10.5))
-    front = pen.panel([(-14.0, 2.6), (close, 0.2), (14.0, pen.vary(0.2, 0.9))])
-    coat = common(shape, -front)
+    whole = sleeved(pen, (top, half, 13.3), flare=pen.vary(0.4, 1.4), reach=pen.vary(2.8, 3.8), cuff=pen.vary(8, 10.5))
+    coat = common(whole, -pen.panel([(-14.0, 2.6), (close, 0.2), (14.0, pen.vary(0.2, 0.9))]))
     pen.paint(coat, pen.cloth, rim=0.35)
     pen.paint(common(coat, pen.limb((3.0, top + 0.5), (1.4, close + 1), 2.0, 0.9)), 0.7 * pen.cloth)
     pen.paint(pen.limb((2.8, pocket), (5.4, pocket - 0.8)), 0.55 * pen.cloth)
@@ -221,9 +215,8 @@ def draw_ankle_boot(pen: Pen) -> None:
     shoe = foot(pen, (toe, heel), ground=ground, instep=front + 2, height=9)
     pen.paint(common(join(shoe, shaft), pen.y - ground, top - pen.y), pen.cloth, rim=0.35)
     pen.paint(pen.limb((middle, top + 2), (middle, ground - 5), 0.4), 0.65 * pen.cloth)
-    block = common(pen.limb((heel - 2.6, ground), (heel - 2, 12.6), 2.1), pen.y - 13)
-    sole = join(pen.limb((toe + 1, ground), (heel - 1, ground), 1.0), block)
-    pen.paint(common(sole, ground - 0.6 - pen.y), (0.6 * pen.cloth).clamp(0.25))
+    sole = join(pen.limb((toe + 1, ground), (heel - 1, ground), 1), pen.limb((heel - 2.6, ground), (heel - 2, 12.6), 2))
+    pen.paint(common(sole, ground - 0.6 - pen.y, pen.y - 13), (0.6 * pen.cloth).clamp(0.25))
 
 
 WARDROBE = (  # in the order of Fashion-MNIST's labels
@@ -242,7 +235,7 @@ def draw_garments(labels: Tensor, *, generator: torch.Generator | None = None) -
     styles = uniform((len(labels), STYLE), generator=generator)
     images = torch.empty(len(labels), 1, SIZE, SIZE, dtype=torch.uint8)
     for label, draw in enumerate(WARDROBE):
-        for rows in (labels.cpu() == label).nonzero().flatten().split(64):
+        for rows in (labels.cpu() == label).nonzero().flatten().split(128):
             pen = Pen(styles[rows], folded=draw not in (draw_sandal, draw_sneaker, draw_ankle_boot))
             draw(pen)
             images[rows, 0] = (pen.picture * 255).round().clamp(0, 255).to(torch.uint8)

@@ -14,7 +14,7 @@ from IPython.display import HTML
 def show_source(*objects: Any) -> HTML:
     """Show the source of functions or classes of the package, folded; click (or Enter) opens it."""
     parts = []
-    for thing in objects:
+    for thing in map(inspect.unwrap, objects):                   # look behind decorators such as torch.no_grad
         lines, first = inspect.getsourcelines(thing)
         place = f"ddpm_course/{Path(inspect.getsourcefile(thing)).name}, line {first}"
         parts.append(f"<details><summary><code>{html.escape(thing.__qualname__)}</code> ({place})</summary>"

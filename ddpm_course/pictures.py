@@ -6,7 +6,10 @@ Garments are gray: -1 is black, 1 is white. Signed fields, such as ε̂ or the d
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
+import matplotlib
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -31,11 +34,20 @@ def signed(x: Tensor, limit: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a sheet: a title at the left, tiles (N, H, W, 3) uint8, and optionally a caption under each tile."""
+    """One row of a sheet: a title at the left, tiles (N, H, W, 3) uint8, and optionally a caption under each tile.
+
+    Title and captions may have several lines.
+    """
 
     title: str
     tiles: Tensor
     captions: tuple[str, ...] = ()
+
+
+@lru_cache
+def _font() -> ImageFont.FreeTypeFont:
+    """The font that comes with matplotlib; it knows ε and ∅."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 
 def sheet(rows: list[Row], *, zoom: int = 3, margin: int = 118) -> bytes:
@@ -46,20 +58,22 @@ def sheet(rows: list[Row], *, zoom: int = 3, margin: int = 118) -> bytes:
     if not rows:
         raise ValueError("a sheet needs at least one row")
     height, width = rows[0].tiles.shape[1:3]
-    tile_h, tile_w, gap, line = height * zoom, width * zoom, 4, 16
+    tile_h, tile_w, gap, line = height * zoom, width * zoom, 4, 15
     columns = max(len(row.tiles) for row in rows)
-    total_h = sum(tile_h + gap + (line if row.captions else 0) for row in rows) + gap
+    caption_h = [line * max((text.count("\n") + 1 for text in row.captions), default=0) for row in rows]
+    total_h = sum(caption_h) + len(rows) * (tile_h + gap) + gap
     page = Image.new("RGB", (margin + columns * (tile_w + gap) + gap, total_h), "white")
-    draw, font, y = ImageDraw.Draw(page), ImageFont.load_default(13), gap
-    for row in rows:
+    draw, font, y = ImageDraw.Draw(page), _font(), gap
+    for row, below in zip(rows, caption_h):
         draw.multiline_text((8, y + tile_h // 2), row.title, fill="black", font=font, anchor="lm", spacing=3)
         for column, tile in enumerate(row.tiles):
             x = margin + column * (tile_w + gap)
             picture = Image.fromarray(tile.contiguous().numpy()).resize((tile_w, tile_h), Image.Resampling.NEAREST)
             page.paste(picture, (x, y))
             if row.captions:
-                draw.text((x + tile_w // 2, y + tile_h + 2), row.captions[column], fill="black", font=font, anchor="mt")
-        y += tile_h + gap + (line if row.captions else 0)
+                draw.multiline_text((x + tile_w // 2, y + tile_h + 2), row.captions[column], fill="black", font=font,
+                                    anchor="ma", align="center", spacing=1)
+        y += tile_h + gap + below
     return png(page)
 
 

@@ -50,7 +50,8 @@ def plot_schedule(schedule: NoiseSchedule, *, label: str = "", ax: Axes | None =
     ax = _axes(ax, (5, 3))
     t = torch.arange(schedule.T + 1)
     line, = ax.plot(t, schedule.alpha_bars.sqrt(), label=f"{label} √ᾱ_t: signal".strip())
-    ax.plot(t, (1 - schedule.alpha_bars).sqrt(), "--", color=line.get_color(), label=f"{label} √(1 − ᾱ_t): noise".strip())
+    ax.plot(t, (1 - schedule.alpha_bars).sqrt(), "--", color=line.get_color(),
+            label=f"{label} √(1 − ᾱ_t): noise".strip())
     ax.set_xlabel("t")
     ax.legend(fontsize=8)
     return ax
@@ -75,7 +76,7 @@ def plot_losses(losses: Sequence[float], *, window: int = 50, label: str = "", a
 
 def plot_tradeoff(w: Sequence[float], figures: Sequence[float], *, intervals: Sequence[Sequence[float]] = (),
                   real: float | None = None, name: str = "", colour: str = COLOURS[0], ax: Axes | None = None) -> Axes:
-    """Plot one figure against w, with 95 % intervals (low, high) as bars and the real images' value as a dotted line."""
+    """Plot one figure against w, with 95 % intervals (low, high) as bars, and the real images' value dotted."""
     ax = _axes(ax, (3.2, 2.6))
     ax.plot(w, figures, "o-", color=colour, markersize=4)
     if len(intervals):

@@ -57,7 +57,7 @@ class Recipe:
 
 
 class EMA:
-    """Keep an exponential moving average of a model's weights: θ̄ ← d θ̄ + (1 - d) θ (Song & Ermon, arXiv 2006.09011, §4).
+    """Keep an exponential moving average of a model's weights, θ̄ ← d θ̄ + (1 - d) θ (Song & Ermon, arXiv 2006.09011).
 
     `model` is the averaged copy. In the first steps d is held below (1 + k)/(10 + k), so that the average does not
     remember the random start.

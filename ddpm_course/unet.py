@@ -107,7 +107,7 @@ class UNet(nn.Module):
                                   nn.Conv2d(channels[0], image_channels, 3, padding=1))
 
     def encode(self, x_t: Tensor, t: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Run the class-free half: x_t (B, C, H, W), t (B,) → features per resolution, and the time vector (B, d_emb)."""
+        """Run the class-free half: x_t (B, C, H, W), t (B,) → features per resolution, and a time vector (B, d_emb)."""
         factor = 2 ** (len(self.channels) - 1)
         if x_t.dim() != 4 or x_t.shape[2] % factor or x_t.shape[3] % factor:
             raise ValueError(f"x_t must be (B, C, H, W) with H and W divisible by {factor}; got {tuple(x_t.shape)}")

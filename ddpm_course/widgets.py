@@ -100,5 +100,6 @@ class TrainingMonitor(ipywidgets.VBox):
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=100)
         self.image.value = buffer.getvalue()
-        self.caption.value = (f"<p>step {run.step} of {run.recipe.steps}: loss {sum(run.losses[-20:]) / len(run.losses[-20:]):.4f} "
-                              "(mean of the last 20); the same noise each time</p>")
+        recent = run.losses[-20:]
+        self.caption.value = (f"<p>step {run.step} of {run.recipe.steps}: loss {sum(recent) / len(recent):.4f} "
+                              f"(mean of the last {len(recent)}); the same noise each time</p>")

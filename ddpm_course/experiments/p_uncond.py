@@ -1,7 +1,8 @@
 """How often should the class be dropped? `python -m ddpm_course.experiments p_uncond` (about 40 minutes of one core).
 
 The lesson's small network is trained with p_uncond = 0, 1, 10, 20 and 50 %, everything else equal, from two seeds, and
-judged at w = 0 and w = 2 and without a class. One arm is one (p_uncond, seed); a finished arm is kept in the runs folder.
+judged at w = 0 and w = 2 and without a class. One arm is one (p_uncond, seed); a finished one is kept in the runs
+folder.
 """
 
 import json
@@ -24,7 +25,7 @@ from ddpm_course.training import Recipe, train
 ARMS = (0.0, 0.01, 0.1, 0.2, 0.5)
 SEEDS = (0, 1)
 BATCH = 64
-RECIPE = Recipe(steps=1000, lr=4e-3, warmup=100, ema_decay=0.99)
+RECIPE = Recipe(steps=800, lr=4e-3, warmup=100, ema_decay=0.99)
 WEIGHTS = (-1.0, 0.0, 2.0)
 N_IMAGES = 1000
 
@@ -45,7 +46,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
             os.replace(part, path)
         rows.append(json.loads(path.read_text(encoding="utf-8")))
     save_record("p_uncond", {"recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20},
-                             "data": data.source, "rows": rows}, folder=out or RECORDS)
+                             "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows}, folder=out or RECORDS)
 
 
 def arm(data: ImageSet, trained_judge: TrainedJudge, recipe: Recipe, n: int, runtime: Runtime) -> dict:

@@ -13,14 +13,21 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_course.checkpoints import TrainedJudge, load_checkpoint, load_judge
-from ddpm_course.evaluation import (FeatureStatistics, class_accuracy, diversity, frechet_distance, judge_images,
-                                    saturation, Verdict)
+from ddpm_course.evaluation import (
+    FeatureStatistics,
+    Verdict,
+    class_accuracy,
+    diversity,
+    frechet_distance,
+    judge_images,
+    saturation,
+)
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
 from ddpm_course.sampling import sample_w
 
-ROWS = {-1.0: 2, -0.5: 2, 0.0: 10, 0.25: 2, 0.5: 10, 1.0: 10, 1.5: 2, 2.0: 10, 3.0: 10, 5.0: 10, 8.0: 2}
+ROWS = {0.0: 10, 0.5: 10, 1.0: 10, 2.0: 10, 3.0: 10, 5.0: 10}
 ROW_SIZE, STEPS, BATCH = 1000, 20, 100
 
 Row = dict[str, Tensor | float]

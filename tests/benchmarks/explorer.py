@@ -1,0 +1,52 @@
+"""How fast is the slider? `python tests/benchmarks/explorer.py` prints the times and ratios of this machine, now.
+
+A new strip is ten garments at 20 guided steps with the judge's verdict and the picture; a cached one is only looked up.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from ddpm_course.checkpoints import load_checkpoint, load_judge
+from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.randomness import normal
+from ddpm_course.sampling import IMAGE_SHAPE, eps_pair
+from ddpm_course.widgets import GuidanceWidget
+
+
+def seconds(function: Callable[[], object], repeats: int = 9) -> list[float]:
+    """Time a function several times, after one call to warm up."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def main() -> None:
+    """Time the explorer's new and cached moves, and the shared encoder against two passes."""
+    model, judge = load_checkpoint("fashion"), load_judge()
+    explorer, seeds = GuidanceExplorer(model, judge), iter(range(10_000))
+    new = seconds(lambda: explorer.render(2.0, ONE_OF_EACH, 20, next(seeds), 60))
+    widget = GuidanceWidget(explorer)
+    widget.w.value = 1.0
+    values = iter([0.0, 1.0] * 100)
+    cached = seconds(lambda: setattr(widget.w, "value", next(values)), repeats=50)
+    print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}")
+    print(f"new strip: median {statistics.median(new):.3f} s, best {min(new):.3f} s, worst {max(new):.3f} s")
+    print(f"cached move, through the slider's callback: median {1000 * statistics.median(cached):.1f} ms, worst "
+          f"{1000 * max(cached):.1f} ms")
+    for n in (1, 10, 100):
+        x_t, t, c = normal((n, *IMAGE_SHAPE)), torch.full((n,), 60), torch.arange(n) % 10
+        with torch.no_grad():
+            two = statistics.median(seconds(lambda: (model(x_t, t, c), model(x_t, t, None))))
+            pair = statistics.median(seconds(lambda: eps_pair(model, x_t, t, c)))
+        print(f"n = {n:3}: two passes take {two / pair:.2f} times as long as the shared encoder")
+
+
+if __name__ == "__main__":
+    main()
