@@ -5,7 +5,6 @@ still bad, which autoguidance uses as its guide. Stopped at any moment, the same
 figures of the finished model come from the experiment `tradeoff`.
 """
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +27,6 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     data, folder = load_fashion("train"), out or WEIGHTS
     model = fashion_model(recipe.seed)
     early = 3 * recipe.steps // 20
-    started, minutes = time.monotonic(), 0.0
 
     def keep_early(state: TrainingRun) -> None:
         if state.step == early:
@@ -37,7 +35,6 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     done = train(model, model.schedule, make_loader(data, BATCH, seed=recipe.seed), recipe,
                  null=model.network.embedder.null, runtime=runtime, save_every=200, on_step=keep_early,
                  run_file=runs_folder() / f"shipped_model_{runtime.pace}.pt")
-    minutes = (time.monotonic() - started) / 60
     save_checkpoint(done.ema.model, folder / "fashion.safetensors")
     losses = torch.tensor(done.losses).split(max(recipe.steps // 100, 1))
     save_record("shipped_model", {
@@ -47,5 +44,5 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
                                     "n_up": model.network.n_up},
         "parameters": sum(p.numel() for p in model.parameters()), "early_step": early,
         "data": "Fashion-MNIST" if data.is_real else "drawn",
-        "epochs": recipe.steps * BATCH / len(data), "minutes_of_last_start": round(minutes, 1),
+        "epochs": recipe.steps * BATCH / len(data),
         "loss": [round(part.mean().item(), 5) for part in losses]}, folder=out or RECORDS)

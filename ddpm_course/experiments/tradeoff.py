@@ -27,7 +27,7 @@ from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
 from ddpm_course.sampling import sample_w
 
-ROWS = {0.0: 10, 0.5: 10, 1.0: 10, 2.0: 10, 3.0: 10, 5.0: 10}
+ROWS = {0.0: 5, 0.5: 5, 1.0: 5, 2.0: 5, 3.0: 5, 5.0: 5}
 ROW_SIZE, STEPS, BATCH = 1000, 20, 100
 
 Row = dict[str, Tensor | float]

@@ -1,0 +1,150 @@
+"""What stands behind the slider: repeatable, remembered, and honest about what it shows."""
+
+import io
+import itertools
+from collections.abc import Iterator
+
+import pytest
+import torch
+from helpers import seeded
+from PIL import Image
+
+from ddpm_course.checkpoints import TrainedJudge
+from ddpm_course.conditioning import LabelEmbedding
+from ddpm_course.data import FASHION_NAMES
+from ddpm_course.evaluation import FeatureStatistics, Judge, judge_images
+from ddpm_course.explorer import COLUMNS, ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.parameterization import VelocityModel
+from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.unet import UNet
+
+
+def smallest_model() -> VelocityModel:
+    """Build a network of one block a side, every weight shaken so that no layer is still zero and the class counts."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        net = UNet(LabelEmbedding(10, 8), channels=(8, 8), n_down=(0, 1), n_up=(0, 1), d_emb=16)
+        for weight in net.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape))
+    return VelocityModel(net, NoiseSchedule.cosine()).eval()
+
+
+MODEL = smallest_model()
+SETTING = {"w": 2.0, "label": ONE_OF_EACH, "steps": 3, "seed": 4}
+
+
+def biased_judge(favourite: int) -> TrainedJudge:
+    """Build an untrained judge that sees one class almost everywhere."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        judge = Judge().eval()
+        judge.classify.bias[favourite] += 8
+    return TrainedJudge(judge, FeatureStatistics.of(torch.randn(5, 128, generator=seeded())), {})
+
+
+@pytest.fixture
+def passes() -> Iterator[list[int]]:
+    """One entry for every encoder pass of the model."""
+    seen: list[int] = []
+    handle = MODEL.network.stem.register_forward_hook(lambda *_: seen.append(1))
+    yield seen
+    handle.remove()
+
+
+def test_a_picture_is_the_same_in_every_explorer_and_under_every_global_seed() -> None:
+    torch.manual_seed(0)
+    one = GuidanceExplorer(MODEL).render(**SETTING, t=60)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assert GuidanceExplorer(MODEL).render(**SETTING, t=60) == one
+    assert torch.equal(torch.get_rng_state(), before)
+    assert Image.open(io.BytesIO(one)).size == (1002, 5 * 88 + 4 + 2 * 15)   # five rows, captions of two lines
+
+
+def test_each_part_of_the_setting_changes_the_picture() -> None:
+    explorer = GuidanceExplorer(MODEL)
+    settings = [SETTING | {"t": 60} | change for change in
+                ({}, {"w": 2.5}, {"label": 3}, {"steps": 4}, {"seed": 5}, {"t": 150})]
+    assert len({explorer.render(**setting) for setting in settings}) == len(settings)
+    images = [explorer.strip(**{key: setting[key] for key in SETTING}).images for setting in settings[:-1]]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(images, 2))
+
+
+def test_a_picture_is_drawn_once_and_a_strip_serves_every_t(passes: list[int]) -> None:
+    explorer = GuidanceExplorer(MODEL)
+    first = explorer.render(**SETTING, t=60)
+    assert len(passes) == 3 + 1                                  # three steps, and the pair at t
+    assert explorer.render(**SETTING, t=60) is first and len(passes) == 4
+    explorer.render(**SETTING, t=150)
+    explorer.describe(**SETTING)
+    assert len(passes) == 5 and explorer.strip(**SETTING) is explorer.strip(**SETTING)
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first(passes: list[int]) -> None:
+    explorer = GuidanceExplorer(MODEL, memory=2)
+    pictures = [explorer.render(**SETTING | {"seed": seed}, t=1) for seed in (0, 1, 2)]
+    del passes[:]
+    assert explorer.render(**SETTING | {"seed": 2}, t=1) is pictures[2]
+    assert explorer.render(**SETTING | {"seed": 1}, t=1) is pictures[1] and not passes
+    again = explorer.render(**SETTING | {"seed": 0}, t=1)
+    assert again == pictures[0] and again is not pictures[0] and len(passes) == 4
+
+
+def test_neither_w_nor_the_class_nor_the_steps_touch_the_noise() -> None:
+    explorer, T, each = GuidanceExplorer(MODEL), 150, ONE_OF_EACH
+    strips = [explorer.strip(*setting, 7) for setting in ((-1.0, 0, 2), (0.0, each, 2), (8.0, 9, 3), (2.5, 3, 5))]
+    noise = torch.randn(COLUMNS, 1, 28, 28, generator=seeded(7))
+    assert all(torch.equal(strip.states[T], noise) for strip in strips)
+    assert not torch.equal(explorer.strip(0.0, 0, 2, 8).states[T], noise)
+
+
+def test_a_strip_holds_its_labels_and_every_state_on_the_way() -> None:
+    explorer = GuidanceExplorer(MODEL)
+    strip = explorer.strip(1.0, ONE_OF_EACH, 5, 0)
+    assert strip.labels.tolist() == list(range(10)) and explorer.strip(1.0, 6, 5, 0).labels.tolist() == [6] * 10
+    assert list(strip.states) == [*explorer.times(5), 0] and len(explorer.times(5)) == 5
+    assert all(x_t.shape == (COLUMNS, 1, 28, 28) for x_t in strip.states.values())
+    assert strip.images is strip.states[0] and bool(strip.images.abs().max() <= 1)
+    assert bool(torch.isnan(strip.confidence).all())             # no judge, no score
+
+
+@pytest.mark.parametrize("t, nearest", [(150, 150), (126, 150), (99, 100), (60, 50), (1, 50)])
+def test_predictions_are_those_of_the_network_on_the_stored_state(t: int, nearest: int) -> None:
+    explorer = GuidanceExplorer(MODEL)
+    strip = explorer.strip(**SETTING)
+    found, eps_c, eps_null = explorer.predictions(strip, t)
+    times = torch.full((COLUMNS,), nearest)
+    with torch.no_grad():
+        expected = MODEL(strip.states[nearest], times, strip.labels), MODEL(strip.states[nearest], times, None)
+    assert found == nearest
+    torch.testing.assert_close((eps_c, eps_null), expected, rtol=1e-4, atol=1e-5)
+    assert bool((eps_c - eps_null).abs().max() > 1e-3) and not eps_c.requires_grad
+
+
+def test_the_judges_confidence_is_its_probability_of_the_class_asked_for() -> None:
+    judge = biased_judge(2)
+    strip = GuidanceExplorer(MODEL, judge).strip(**SETTING)
+    assert torch.equal(strip.confidence, judge_images(judge.judge, strip.images).probabilities.diagonal())
+
+
+def test_the_description_says_what_is_seen() -> None:
+    explorer = GuidanceExplorer(MODEL, biased_judge(7))
+    sure = 100 * explorer.strip(1.5, 7, 3, 12).confidence.mean().item()
+    text = explorer.describe(1.5, 7, 3, 12)
+    for part in (FASHION_NAMES[7], "w = 1.5", "3 steps", "seed 12", "recognises 10 of 10", f"confidence {sure:.0f} %"):
+        assert part in text
+    assert sure > 95 and "not scored" not in text and "recognises 0 of 10" in explorer.describe(1.5, 3, 3, 12)
+    assert "one garment of each class" in explorer.describe(**SETTING)
+    assert GuidanceExplorer(MODEL).describe(**SETTING).endswith("not scored")
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"label": 10}, "class must be 0 … 9, or -1"), ({"label": -2}, "got -2"), ({"steps": 0}, "steps must lie in 1"),
+    ({"steps": 151}, "got 151"), ({"t": 0}, "t must lie in 1 … 150"), ({"t": 151}, "got 151"),
+    ({"t": float("nan")}, "t must lie"), ({"w": float("nan")}, "w must be finite"), ({"w": float("inf")}, "finite")])
+def test_a_setting_out_of_range_is_refused_and_not_remembered(change: dict, message: str) -> None:
+    explorer = GuidanceExplorer(MODEL)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            explorer.render(**{**SETTING, "t": 60, **change})
+    assert explorer.render(**SETTING, t=60) == GuidanceExplorer(MODEL).render(**SETTING, t=60)

@@ -1,0 +1,137 @@
+"""The sliders, through their callbacks over their whole range: one picture, replaced in place, and nothing printed."""
+
+import ast
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from helpers import RECIPE, train_stripes
+from PIL import Image
+from test_explorer import smallest_model
+
+import ddpm_course
+from ddpm_course.data import FASHION_NAMES
+from ddpm_course.explorer import ONE_OF_EACH
+from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.training import TrainingRun
+from ddpm_course.widgets import GuidanceWidget, TrainingMonitor, guidance_explorer
+
+MODEL = smallest_model()
+
+
+def size_of(picture: bytes) -> tuple[int, int]:
+    """Decode the whole PNG and return its size."""
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.format == "PNG"
+        image.load()
+        return image.size
+
+
+@pytest.fixture
+def widget(capsys: pytest.CaptureFixture) -> Iterator[GuidanceWidget]:
+    made = guidance_explorer(MODEL, steps=5)
+    parts = made.children, made.image, made.caption
+    yield made
+    assert (made.children, made.image, made.caption) == parts and made.image in made.children
+    assert capsys.readouterr() == ("", "") and not plt.get_fignums()
+
+
+def redraws(widget: GuidanceWidget, *moves: Callable[[], object]) -> None:
+    """Make each move and see a new picture of the same size, that of the controls' values, and a caption for it."""
+    size = size_of(widget.image.value)
+    for move in moves:
+        before = bytes(widget.image.value)
+        move()
+        setting = widget.w.value, widget.label.value, widget.steps.value, widget.seed.value
+        assert widget.image.value != before and size_of(widget.image.value) == size
+        assert widget.image.value == widget.explorer.render(*setting, widget.t.value)
+        assert widget.caption.value == f"<p>{widget.explorer.describe(*setting)}</p>"
+
+
+def to(control: ipywidgets.Widget, *values: object) -> list[Callable[[], None]]:
+    return [lambda value=value: setattr(control, "value", value) for value in values]
+
+
+def test_every_w_from_minus_1_to_8_draws_its_own_picture(widget: GuidanceWidget) -> None:
+    assert (widget.w.min, widget.w.max, widget.w.step, widget.w.value) == (-1, 8, 0.5, 0)
+    redraws(widget, *to(widget.w, *(-1 + k / 2 for k in range(19))))
+    assert "w = 8, " in widget.caption.value
+
+
+def test_every_class_draws_its_own_picture(widget: GuidanceWidget) -> None:
+    assert [value for _, value in widget.label.options] == [ONE_OF_EACH, *range(10)]
+    redraws(widget, *to(widget.label, *range(10), ONE_OF_EACH, 0))
+    assert FASHION_NAMES[0] in widget.caption.value
+
+
+def test_every_step_count_draws_its_own_picture(widget: GuidanceWidget) -> None:
+    assert list(widget.steps.options) == [5, 10, 20, 50, 150]
+    redraws(widget, *to(widget.steps, 10, 20, 50, 150, 5))
+
+
+def test_every_stored_t_shows_its_own_predictions(widget: GuidanceWidget) -> None:
+    assert (widget.t.min, widget.t.max) == (1, MODEL.schedule.T)
+    redraws(widget, *to(widget.t, 1, 90, 120, 150, 60))
+
+
+def test_new_noise_counts_the_seed_up_and_wraps_around(widget: GuidanceWidget) -> None:
+    last = widget.seed.max
+    redraws(widget, *to(widget.seed, 1, last), widget.new_noise.click, widget.new_noise.click)
+    assert (widget.seed.min, last, widget.seed.value) == (0, 999_999, 1)
+    widget.seed.value = last + 1                                 # a box that is typed into holds its bounds
+    assert widget.seed.value == last
+
+
+def test_the_sliders_wait_for_the_hand_and_a_setting_seen_before_comes_back(widget: GuidanceWidget) -> None:
+    assert not widget.w.continuous_update and not widget.t.continuous_update
+    first = bytes(widget.image.value)
+    widget.w.value, widget.w.value = 3.0, 0.0
+    assert widget.image.value == first
+
+
+def test_the_first_setting_is_that_of_the_call_and_a_wrong_one_is_refused() -> None:
+    widget = guidance_explorer(MODEL, w=2.5, label=3, steps=10, seed=9)
+    assert (widget.w.value, widget.label.value, widget.steps.value, widget.seed.value) == (2.5, 3, 10, 9)
+    for wrong in ({"label": 10}, {"steps": 7}):
+        with pytest.raises(Exception, match="[Ii]nvalid selection"):
+            guidance_explorer(MODEL, **wrong)
+
+
+def test_the_monitor_redraws_in_place_every_few_steps_and_at_the_end(capsys: pytest.CaptureFixture) -> None:
+    monitor = TrainingMonitor(NoiseSchedule.cosine(), torch.arange(10) % 2, every=8, steps=2)
+    parts, seen = (monitor.children, monitor.image, monitor.caption), {}
+
+    def watch(run: TrainingRun) -> None:
+        before = monitor.image.value, monitor.caption.value
+        monitor.update(run)
+        assert run.model.training and not run.ema.model.training
+        if (monitor.image.value, monitor.caption.value) != before:
+            seen[run.step] = size_of(monitor.image.value), monitor.caption.value
+
+    run = train_stripes(on_step=watch)
+    assert list(seen) == [8, 16, 20] and len({size for size, _ in seen.values()}) == 1
+    assert all(f"step {step} of 20" in caption for step, (_, caption) in seen.items())
+    assert f"loss {sum(run.losses[-20:]) / 20:.4f}" in monitor.caption.value
+    assert (monitor.children, monitor.image, monitor.caption) == parts
+    assert capsys.readouterr() == ("", "") and not plt.get_fignums()
+
+
+def test_watching_a_training_does_not_change_it() -> None:
+    recipe = replace(RECIPE, steps=4)
+    monitor = TrainingMonitor(NoiseSchedule.cosine(), torch.arange(10) % 2, every=2, steps=2)
+    watched, alone = train_stripes(recipe, on_step=monitor.update), train_stripes(recipe)
+    assert watched.losses == alone.losses
+
+
+def test_no_other_module_imports_ipywidgets() -> None:
+    def imports(file: Path) -> set[str]:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        return names | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    files = Path(ddpm_course.__file__).parent.rglob("*.py")
+    assert [file.name for file in files if any("ipywidgets" in name for name in imports(file))] == ["widgets.py"]
