@@ -6,7 +6,6 @@ One row per w, the same starting noise in each.
 """
 
 import argparse
-import math
 import os
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def parse_weights(text: str) -> list[float]:
         weights = [float(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write for example 0,1,2") from None
-    if not all(math.isfinite(w) for w in weights):
-        raise argparse.ArgumentTypeError(f"every w must be finite; got {text!r}")
+    if not all(abs(w) <= 1000 for w in weights):                 # NaN fails this too
+        raise argparse.ArgumentTypeError(f"every w must be finite, in -1000 … 1000; got {text!r}")
     return weights
 
 
@@ -45,15 +44,18 @@ def main(arguments: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(prog="python -m ddpm_course", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--class", dest="labels", type=parse_class, default="all", help="name, number or all")
-    parser.add_argument("--w", type=parse_weights, default="0,2", help="guidance, one or several: 0,1,2 (0 = none)")
+    parser.add_argument("--w", type=parse_weights, default="0,2",
+                        help="guidance, one or several: 0,1,2; 0 is none; --w=-1,0 if the first is negative")
     parser.add_argument("--n", type=int, default=10, help="garments per row for a single class (1 … 50)")
     parser.add_argument("--steps", type=int, default=20, help="solver steps (1 … 150)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the starting noise")
     parser.add_argument("--out", type=Path, default=Path("garments.png"), help="the PNG to write")
     options = parser.parse_args(arguments)
     model = load_checkpoint("fashion")
-    if not 1 <= options.steps <= model.schedule.T or not 1 <= options.n <= 50:
-        parser.error(f"--steps must lie in 1 … {model.schedule.T} and --n in 1 … 50")
+    if not 1 <= options.steps <= model.schedule.T or not 1 <= options.n <= 50 or not 0 <= options.seed < 2**63:
+        parser.error(f"--steps must lie in 1 … {model.schedule.T}, --n in 1 … 50 and --seed in 0 … 2^63 - 1")
+    if not options.out.name or options.out.is_dir():
+        parser.error(f"{str(options.out)!r} cannot be written: it is a folder; --out takes a file's name")
     labels = torch.tensor(options.labels if len(options.labels) > 1 else options.labels * options.n)
     rows = []
     for w in options.w:
@@ -62,11 +64,12 @@ def main(arguments: list[str] | None = None) -> Path:
         rows.append(Row(f"w = {w:g}", gray(x_0)))
     captions = tuple(FASHION_NAMES[k] for k in labels.tolist())
     rows[-1] = Row(rows[-1].title, rows[-1].tiles, captions)
+    part = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
     try:
-        part = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
         part.write_bytes(sheet(rows, margin=70))
         os.replace(part, options.out)
     except OSError as error:
+        part.unlink(missing_ok=True)
         parser.error(f"{options.out} cannot be written: {error}")
     weights = ", ".join(f"{w:g}" for w in options.w)
     print(f"{options.out}: {len(labels)} garments a row, w = {weights}, {options.steps} steps, seed {options.seed}")

@@ -4,6 +4,7 @@ One safetensors file holds the weights in float16, the schedule's β in float64,
 network, so that a file is enough to sample. Loading runs no code from the file. Used from notebook 04 on.
 """
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddpm_course.conditioning import LabelEmbedding
 from ddpm_course.evaluation import FeatureStatistics, Judge
@@ -39,6 +40,7 @@ def save_checkpoint(model: VelocityModel, path: str | Path) -> None:
         raise TypeError("save_checkpoint writes a VelocityModel around a UNet with a LabelEmbedding; got "
                         f"{type(net).__name__} with {type(getattr(net, 'embedder', None)).__name__}")
     config = {"channels": net.channels, "n_down": net.n_down, "n_up": net.n_up, "d_emb": net.d_emb,
+              "image_channels": net.stem.in_channels,
               "n_classes": net.embedder.n_classes, "label_dim": net.embedder.dim}
     tensors = {f"network.{name}": value.half() for name, value in net.state_dict().items()}
     _write(path, tensors | {"betas": model.schedule.betas[1:]}, "denoiser", config)
@@ -53,7 +55,8 @@ def load_checkpoint(name: str | Path = "fashion") -> VelocityModel:
     tensors, config = _read(name, "denoiser")
     embedder = LabelEmbedding(config["n_classes"], config["label_dim"])
     net = UNet(embedder, channels=tuple(config["channels"]), n_down=tuple(config["n_down"]),
-               n_up=tuple(config["n_up"]), d_emb=config["d_emb"])
+               n_up=tuple(config["n_up"]), d_emb=config["d_emb"],
+               image_channels=config.get("image_channels", 1))
     net.load_state_dict(_part(tensors, "network."))
     model = VelocityModel(net, NoiseSchedule(tensors["betas"]))
     return model.eval().to(memory_format=torch.channels_last)
@@ -76,6 +79,15 @@ def load_judge(name: str | Path = "judge") -> TrainedJudge:
     return TrainedJudge(judge.eval(), reference, config["real"])
 
 
+def fingerprint(*models: nn.Module) -> str:
+    """Return a short digest of the models' weights: what was measured on other weights is told apart by it."""
+    digest = hashlib.sha256()
+    for model in models:
+        for value in model.state_dict().values():
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Take the tensors under a prefix, float16 widened to float32 (other types as they are)."""
     return {name.removeprefix(prefix): value.float() if value.dtype == torch.float16 else value
@@ -87,8 +99,11 @@ def _write(path: str | Path, tensors: dict[str, Tensor], kind: str, config: dict
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    part.write_bytes(save(tensors, metadata={"kind": kind, "config": json.dumps(config)}))
-    os.replace(part, path)
+    try:
+        part.write_bytes(save(tensors, metadata={"kind": kind, "config": json.dumps(config)}))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _read(name: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:

@@ -40,15 +40,15 @@ def _failed(name: str, diagnosis: str) -> Report:
 def _call(name: str, function: Callable, *arguments: Any) -> Tensor | Report:
     """Call the student's function; an empty exercise, an error or a result that is no tensor becomes a report."""
     try:
-        result = function(*arguments)
+        result = function(*(a.clone() if isinstance(a, Tensor) else a for a in arguments))
     except NotImplementedError:
         return Report(False, f"… {name}: not yet. Replace the line that raises NotImplementedError, run again")
     except Exception as error:
         return _failed(name, f"your function raised {type(error).__name__}: {error}")
     if not isinstance(result, Tensor):
-        return _failed(name, f"a tensor was expected; your function returned {type(result).__name__} "
-                             "(is the `return` missing?)")
-    return result
+        return _failed(name, f"a tensor was expected; your function returned {type(result).__name__}"
+                             + (" (is the `return` missing?)" if result is None else ""))
+    return result.detach().cpu()
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -79,6 +79,10 @@ def check_guide(function: Callable[[Tensor, Tensor, float], Tensor]) -> Report:
         diagnosis = _compare(name, result, guide(a, b, w), {
             "this is the s-convention, ε_∅ + s (ε_c - ε_∅), with s = w. Here s = 1 + w, so that w = 0 is plain "
             "conditional": lambda: b + w * (a - b),
+            "ε_c came back, so w had no effect (is there an `if w > 0`?)": lambda: a,
+            "ε_∅ came back, so neither the class nor w had an effect": lambda: b,
+            "the sign is turned round: your guidance goes from ε_c towards ε_∅": lambda: a + w * (b - a),
+            "brackets are missing: (1 + w) ε_c, not 1 + w ε_c": lambda: 1 + w * a - w * b,
             "the two predictions are swapped: your guidance pushes away from the class": lambda: guide(b, a, w),
             "both terms have a plus sign; ε_∅ must be subtracted": lambda: (1 + w) * a + w * b,
             "the weights 1 + w and w do not sum to one: is the 1 missing from ε_c's?": lambda: w * a - w * b,
@@ -161,6 +165,9 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
         a_t, a_s = float(schedule.alpha_bars[t]), float(schedule.alpha_bars[s])
         x_0_hat = schedule.predict_x_0(x_t, t, right)
         diagnosis = _compare(name, result, step(x_t, t, s, right), {
+            "x_t came back unchanged: is one level used for both steps?": lambda: x_t,
+            "x̂_0 was clipped; that is a good idea in practice, but here leave it as it is":
+                lambda: ddim_step(schedule, x_t, t, s, x_0_hat.clamp(-1, 1)),
             "the class has no extra weight: ε_c alone was used (that is w = 0)": lambda: step(x_t, t, s, eps_c),
             "the class was not used at all (that is w = -1)": lambda: step(x_t, t, s, eps_null),
             "this is the s-convention with s = w; here s = 1 + w":
@@ -169,8 +176,10 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
             "a square root is missing: the weights are √ᾱ_s and √(1 - ᾱ_s)":
                 lambda: a_s * x_0_hat + (1 - a_s) * right,
             "x̂_0 was renoised to level t instead of s": lambda: a_t**0.5 * x_0_hat + (1 - a_t)**0.5 * right,
-            "the renoising used one unguided ε̂ where the guided one belongs":
-                lambda: a_s**0.5 * x_0_hat + (1 - a_s)**0.5 * eps_null})
+            "x̂_0 is guided, but ε_∅ was used to renoise (another method, CFG++, does that)":
+                lambda: a_s**0.5 * x_0_hat + (1 - a_s)**0.5 * eps_null,
+            "x̂_0 is guided, but ε_c was used to renoise; the guided ε̃ belongs there too":
+                lambda: a_s**0.5 * x_0_hat + (1 - a_s)**0.5 * eps_c})
         if diagnosis:
             return _failed(name, f"{diagnosis} (seen at t = {t}, s = {s}, w = {w:g})")
     return _passed(name, "both predictions, guided, x̂_0 from level t, renoised to level s")
@@ -206,7 +215,9 @@ def check_continuity(function: Callable[[Tensor, Tensor, float], Tensor]) -> Rep
     for result in (near, at):
         if isinstance(result, Report):
             return result
-    jump = (near - at).abs().max().item()
+        if result.shape != a.shape:
+            return _failed(name, f"the shape should be {tuple(a.shape)}; yours is {tuple(result.shape)}")
+    jump = (near.double() - at.double()).abs().max().item()
     if jump > 0.01:
         return _failed(name, f"from w = 0 to w = 0.0001 the prediction still jumps by {jump:.2f}: two formulas meet "
                              "at w = 0 and disagree there")

@@ -34,7 +34,7 @@ class LabelEmbedding(nn.Module):
         if len(c) and (int(c.min()) < 0 or int(c.max()) > self.n_classes):
             raise ValueError(f"labels must lie in 0 … {self.n_classes - 1} (or {self.n_classes} for 'no class'); "
                              f"got {int(c.min())} … {int(c.max())}")
-        return self.table(c)                                     # (B,) → (B, dim)
+        return self.table(c.long())                              # (B,) → (B, dim)
 
 
 class VectorEmbedding(nn.Module):

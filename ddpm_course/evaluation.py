@@ -55,16 +55,18 @@ def judge_images(judge: Judge, x: Tensor, *, batch_size: int = 500) -> Verdict:
     """Show images (N, 1, 28, 28) in [-1, 1] to the judge, in eval mode and in batches."""
     was_training, device = judge.training, judge.classify.weight.device
     judge.eval()
-    features = [judge.features(part.to(device)) for part in x.split(batch_size)]
-    probabilities = [F.softmax(judge.classify(part), dim=1) for part in features]
-    judge.train(was_training)
+    try:
+        features = [judge.features(part.to(device)) for part in x.split(batch_size)]
+        probabilities = [F.softmax(judge.classify(part), dim=1) for part in features]
+    finally:
+        judge.train(was_training)
     return Verdict(torch.cat(features).double().cpu(), torch.cat(probabilities).cpu())
 
 
 def class_accuracy(verdict: Verdict, labels: Tensor) -> float:
     """Return the share of images that the judge assigns to the class they were asked to be; labels (N,)."""
-    if len(labels) != len(verdict.probabilities):
-        raise ValueError(f"one label per image is needed: {len(labels)} for {len(verdict.probabilities)} images")
+    if labels.shape != verdict.probabilities.shape[:1]:
+        raise ValueError(f"one label per image is needed, ({len(verdict.probabilities)},); got {tuple(labels.shape)}")
     return (verdict.probabilities.argmax(dim=1) == labels.cpu()).double().mean().item()
 
 
@@ -134,8 +136,9 @@ def nearest_neighbours(x: Tensor, pool: Tensor, *, chunk: int = 10_000) -> tuple
     queries = x.flatten(1).float()
     best, where = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
     for start in range(0, len(pool), chunk):
-        part = torch.cdist(queries, pool[start:start + chunk].flatten(1).float())         # (N, chunk)
-        distances, indices = part.min(dim=1)
+        part = pool[start:start + chunk].flatten(1).float()
+        indices = torch.cdist(queries, part).argmin(dim=1)                       # from (N, chunk) distances
+        distances = (queries - part[indices]).norm(dim=1)                        # exactly 0 for a copy
         closer = distances < best
         best[closer], where[closer] = distances[closer], indices[closer] + start
     return best / math.sqrt(queries.shape[1]), where

@@ -40,7 +40,7 @@ class GuidanceExplorer:
     first). Raises ValueError for a label, step count, t or w out of range.
     """
 
-    def __init__(self, model: VelocityModel, judge: TrainedJudge | None = None, *, memory: int = 400,
+    def __init__(self, model: VelocityModel, judge: TrainedJudge | None = None, *, memory: int = 100,
                  class_names: tuple[str, ...] = FASHION_NAMES) -> None:
         self.model, self.schedule, self.judge, self.memory = model, model.schedule, judge, memory
         self.class_names = class_names

@@ -30,6 +30,6 @@ def guide(eps_c: Tensor, eps_null: Tensor, w: float | Tensor) -> Tensor:
         raise ValueError(f"the two predictions must have one shape; got {tuple(eps_c.shape)} and "
                          f"{tuple(eps_null.shape)}")
     check_weight(w, len(eps_c))
-    w = torch.as_tensor(w).to(eps_c)
+    w = torch.as_tensor(w, dtype=eps_c.dtype, device=eps_c.device)
     w = w.reshape(-1, *[1] * (eps_c.dim() - 1))                  # (B or 1, 1, …)
     return (1 + w) * eps_c - w * eps_null

@@ -44,8 +44,11 @@ class VelocityModel(nn.Module):
         return eps_from_velocity(self.schedule, x_t, t, self.network(x_t, t, c))
 
     def eps_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ε̂ for c and for ∅, each (B, …), with one encoder pass."""
-        v_c, v_null = self.network.forward_pair(x_t, t, c)
+        """Return ε̂ for c and for ∅, each (B, …), with one encoder pass where the network is a U-Net."""
+        if hasattr(self.network, "forward_pair"):
+            v_c, v_null = self.network.forward_pair(x_t, t, c)
+        else:
+            v_c, v_null = self.network(x_t, t, c), self.network(x_t, t, None)
         return eps_from_velocity(self.schedule, x_t, t, v_c), eps_from_velocity(self.schedule, x_t, t, v_null)
 
 

@@ -57,6 +57,10 @@ def sheet(rows: list[Row], *, zoom: int = 3, margin: int = 118) -> bytes:
     """
     if not rows:
         raise ValueError("a sheet needs at least one row")
+    for row in rows:
+        if row.tiles.shape[1:] != rows[0].tiles.shape[1:] or len(row.captions) not in (0, len(row.tiles)):
+            raise ValueError(f"row {row.title!r} has tiles {tuple(row.tiles.shape)} and {len(row.captions)} captions; "
+                             "all tiles need one size, and captions one per tile or none")
     height, width = rows[0].tiles.shape[1:3]
     tile_h, tile_w, gap, line = height * zoom, width * zoom, 4, 15
     columns = max(len(row.tiles) for row in rows)

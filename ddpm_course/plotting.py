@@ -64,8 +64,7 @@ def plot_losses(losses: Sequence[float], *, window: int = 50, label: str = "", a
     window = max(min(window, len(values)), 1)
     line, = ax.plot(range(1, len(values) + 1), values, alpha=0.25, linewidth=0.8, color=COLOURS[0])
     if len(values):
-        sums = torch.cat([torch.zeros(1, dtype=torch.float64), values.cumsum(0)])
-        means = (sums[window:] - sums[:-window]) / window
+        means = values.unfold(0, window, 1).mean(dim=1)
         ax.plot(range(window, len(values) + 1), means, color=line.get_color(), label=label or f"mean of {window} steps")
         ax.legend(fontsize=8)
     ax.set_xlabel("step")

@@ -80,7 +80,7 @@ def choose_runtime(pace: str | None = None, device: str | None = None) -> Runtim
     pace = pace or setting("PACE") or ("laptop" if device == "cpu" else "gpu")
     if pace not in PACES:
         raise ValueError(f"pace must be one of {', '.join(PACES)}; got {pace!r}")
-    train_steps, n_images = {"ci": (12, 20), "laptop": (400, 200), "gpu": (6000, 1000)}[pace]
+    train_steps, n_images = {"ci": (12, 20), "laptop": (800, 200), "gpu": (6000, 1000)}[pace]
     return Runtime(torch.device(device), _fast_dtype(device), pace, train_steps, n_images)
 
 

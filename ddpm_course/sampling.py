@@ -10,6 +10,7 @@ generator: plots, animations and widgets all consume the same one. Taught in not
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,19 @@ def eps_pair(model: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tenso
     return model(x_t, t, c), model(x_t, t, None)
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while; then every part of it is as it was, whatever happened."""
+    parts = [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
+    try:
+        for part in parts:
+            part.training = False
+        yield
+    finally:
+        for part in parts:
+            part.training = True
+
+
 @torch.no_grad()
 def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w: float | Tensor = 0.0) -> Tensor:
     """Predict the guided noise at one timestep t for a whole batch x_t (B, …), in eval mode.
@@ -57,18 +71,12 @@ def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w
     if c is None and bool((weights != 0).any()):
         raise ValueError(f"guidance needs a condition: w = {w} was given with c = None (w = 0 samples without one)")
     times = torch.full((len(x_t),), t, device=x_t.device)
-    was_training = getattr(model, "training", False)
-    if was_training:
-        model.eval()
-    try:
+    with evaluating(model):
         if c is None or bool((weights == -1).all()):
             return model(x_t, times, None)
         if bool((weights == 0).all()):
             return model(x_t, times, c)
         return guide(*eps_pair(model, x_t, times, c), w)
-    finally:
-        if was_training:
-            model.train()
 
 
 def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None,

@@ -125,7 +125,7 @@ class NoiseSchedule:
         Each t alone is still uniform, but a batch covers all noise levels evenly, so that the loss is less noisy
         (as the low-discrepancy sampler of Kingma et al., arXiv 2107.00630, but with a draw of its own in each part).
         """
-        places = (torch.arange(n) + uniform((n,), generator=generator).cpu()) / n
-        t = 1 + (places.double() * self.T).long().clamp(max=self.T - 1)
+        places = (torch.arange(n, dtype=torch.float64) + uniform((n,), generator=generator).cpu()) / n
+        t = 1 + (places * self.T).long().clamp(max=self.T - 1)
         shuffle = torch.argsort(uniform((n,), generator=generator).cpu())
         return t[shuffle]

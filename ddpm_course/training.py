@@ -179,7 +179,7 @@ def save_run(run: TrainingRun, path: str | Path) -> None:
     """Write the whole state of a run to `path` in one move: a crash leaves the old file or the new one, never half."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.part")                   # one writer; what a crash leaves is overwritten
     with open(part, "wb") as file:
         torch.save({"recipe": asdict(run.recipe), "step": run.step, "losses": torch.tensor(run.losses),
                     "model": run.model.state_dict(), "ema": run.ema.model.state_dict(),
@@ -202,7 +202,10 @@ def load_run(run: TrainingRun, path: str | Path) -> None:
                      if saved.get(key) != value}
         raise ValueError(f"{path} holds a run of another recipe; (saved, asked for): {differing}. "
                          "Use another run_file, or the saved recipe to go on with it")
-    run.model.load_state_dict(state["model"])
-    run.ema.model.load_state_dict(state["ema"])
-    run.optimizer.load_state_dict(state["optimizer"])
+    try:
+        run.model.load_state_dict(state["model"])
+        run.ema.model.load_state_dict(state["ema"])
+        run.optimizer.load_state_dict(state["optimizer"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} holds a run of another network: {error}") from error
     run.step, run.losses = state["step"], state["losses"].tolist()

@@ -145,6 +145,8 @@ class UNet(nn.Module):
 
     def forward_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return the predictions for c and for ∅, each (B, C, H, W): one encoder pass, one decoder pass of 2B."""
+        if self.embedder is None:
+            raise ValueError("this U-Net was built without an embedder: it has one prediction, not a pair")
         features, time = self.encode(x_t, t)
         null = self.embedder.null
         both = torch.cat([c, null.expand(len(c), *null.shape).to(c)])            # (2B, …): c, then ∅

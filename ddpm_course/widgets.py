@@ -80,6 +80,8 @@ class TrainingMonitor(ipywidgets.VBox):
     def __init__(self, schedule: NoiseSchedule, labels: torch.Tensor, *, every: int = 50, w: float = 1.0,
                  steps: int = 10) -> None:
         self.schedule, self.labels, self.every, self.guidance, self.steps = schedule, labels, every, w, steps
+        if len(labels) != COLUMNS:
+            raise ValueError(f"the monitor draws {COLUMNS} samples: it needs as many labels; got {len(labels)}")
         self.noise = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(0))
         self.image = ipywidgets.Image(format="png", width=900, layout=ipywidgets.Layout(max_width="100%"))
         self.caption = ipywidgets.HTML("<p>waiting for the first steps</p>")

@@ -47,7 +47,6 @@ def test_guidance_does_not_jump_anywhere():
             assert (guide(eps_c, eps_null, near) - guide(eps_c, eps_null, w)).abs().max() <= 1.01 * 2**-20 * slope
 
 
-@pytest.mark.xfail(strict=True, reason="a Python number passes through float32")
 def test_a_weight_keeps_the_precision_of_the_predictions():
     eps_c, eps_null = predictions()
     torch.testing.assert_close(guide(eps_c, eps_null, 0.7), eps_c + 0.7 * (eps_c - eps_null), rtol=1e-12, atol=1e-12)

@@ -102,8 +102,7 @@ def test_files_and_functions_are_short(module: str) -> None:
     assert [node.name for node in functions if node.end_lineno - node.lineno + 1 > 45] == []
 
 
-@pytest.mark.parametrize("module", [pytest.param(module, marks=pytest.mark.xfail(
-    module == "experiments.__main__", strict=True, reason="its `main` has no docstring")) for module in FILES])
+@every_file
 def test_every_public_function_and_class_says_what_it_does(module: str) -> None:
     assert ast.get_docstring(tree(module))
     public = [node for node in tree(module).body if isinstance(node, ast.FunctionDef | ast.ClassDef)

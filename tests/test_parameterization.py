@@ -102,7 +102,6 @@ def test_a_velocity_model_answers_in_eps_alone_and_in_pairs():
     assert not torch.allclose(eps_c, eps_null, atol=1e-3)
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="VelocityModel.eps_pair asks for `forward_pair`")
 def test_a_velocity_model_around_any_network_of_that_signature_gives_pairs():
     model = VelocityModel(Fixed(images(1)), SCHEDULE)
     model.eps_pair(images(0), TIMES, torch.arange(5))

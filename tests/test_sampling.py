@@ -78,7 +78,7 @@ def test_w_0_is_conditional_and_w_minus_1_unconditional_to_the_bit(solver):
 def test_the_one_pass_shortcuts_do_not_jump(solver, w):
     at, far = draw(w=w, solver=solver), draw(w=w + 0.5, solver=solver)
     scale = (far - at).abs().max() / 0.5
-    for near in (w - 1e-3, w + 1e-3):                            # neither a jump nor a flat spot beside the exact weight
+    for near in (w - 1e-3, w + 1e-3):                            # neither a jump nor a flat spot beside it
         assert 1e-4 * scale < (draw(w=near, solver=solver) - at).abs().max() < 3e-3 * scale
 
 

@@ -55,7 +55,6 @@ def test_mode_and_gradients_are_left_as_they_were(training):
     assert all(weight.requires_grad for weight in model.parameters())
 
 
-@pytest.mark.xfail(strict=True, reason="only the outermost module's mode is noted")
 def test_a_part_that_was_in_eval_mode_stays_in_it():
     model = VelocityModel(tiny_unet().eval(), SCHEDULE)          # a new wrapper is in train mode itself
     draw(model=model)

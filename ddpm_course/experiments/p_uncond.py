@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import TrainedJudge, load_judge
+from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
 from ddpm_course.data import ImageSet, load_fashion, make_loader
 from ddpm_course.evaluation import FeatureStatistics, class_accuracy, frechet_distance, judge_images
 from ddpm_course.models import lesson_model
@@ -35,10 +35,10 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, arms, seeds = (3, 20, ARMS[:2], SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, ARMS,
                                                                                       SEEDS)
-    rows = []
+    rows, folder = [], runs_folder() / "p_uncond" / fingerprint(trained_judge.judge)
     for seed, p_uncond in tqdm([(seed, p) for seed in seeds for p in arms], desc="arms"):
         recipe = Recipe(**asdict(RECIPE) | {"steps": steps, "p_uncond": p_uncond, "seed": seed})
-        path = runs_folder() / "p_uncond" / f"p{p_uncond:g}_seed{seed}_steps{steps}.json"
+        path = folder / f"p{p_uncond:g}_seed{seed}_steps{steps}_n{n}.json"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import TrainedJudge, load_checkpoint, load_judge
+from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_checkpoint, load_judge
 from ddpm_course.evaluation import (
     FeatureStatistics,
     Verdict,
@@ -39,8 +39,9 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     counts, size = ({0.0: 2, 2.0: 2}, 20) if runtime.pace == "ci" else (ROWS, ROW_SIZE)
     todo = [(w, seed) for seed in range(max(counts.values())) for w, n in counts.items() if seed < n]
     rows: dict[float, list[Row]] = {w: [] for w in counts}
+    folder = runs_folder() / "tradeoff" / fingerprint(model, trained_judge.judge)        # other weights, other rows
     for w, seed in tqdm(todo, desc="rows"):
-        path = runs_folder() / "tradeoff" / f"w{w:g}_seed{seed}_n{size}.pt"
+        path = folder / f"w{w:g}_seed{seed}_n{size}_steps{STEPS}.pt"
         rows[w].append(measured_row(model, trained_judge, w, seed, size, path, runtime))
     points = [point(w, rows[w], trained_judge) for w in counts]
     save_record("tradeoff", {"model": "fashion", "sampler": "DPM-Solver++ 2M", "steps": STEPS, "points": points,
