@@ -162,7 +162,7 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
             return result
         right = guided_eps(model, x_t, t, c, w)
         eps_c, eps_null = guided_eps(model, x_t, t, c), guided_eps(model, x_t, t)
-        a_t, a_s = float(schedule.alpha_bars[t]), float(schedule.alpha_bars[s])
+        a_s = float(schedule.alpha_bars[s])
         x_0_hat = schedule.predict_x_0(x_t, t, right)
         diagnosis = _compare(name, result, step(x_t, t, s, right), {
             "x_t came back unchanged: is one level used for both steps?": lambda: x_t,
@@ -175,7 +175,6 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
             "this is x̂_0; it still has to be renoised to level s": lambda: x_0_hat,
             "a square root is missing: the weights are √ᾱ_s and √(1 - ᾱ_s)":
                 lambda: a_s * x_0_hat + (1 - a_s) * right,
-            "x̂_0 was renoised to level t instead of s": lambda: a_t**0.5 * x_0_hat + (1 - a_t)**0.5 * right,
             "x̂_0 is guided, but ε_∅ was used to renoise (another method, CFG++, does that)":
                 lambda: a_s**0.5 * x_0_hat + (1 - a_s)**0.5 * eps_null,
             "x̂_0 is guided, but ε_c was used to renoise; the guided ε̃ belongs there too":

@@ -60,7 +60,9 @@ SOLUTIONS = {
 WRONG_GUIDES = [
     ("s-convention", lambda c, n, w: n + w * (c - n)), ("swapped", lambda c, n, w: (1 + w) * n - w * c),
     ("plus sign", lambda c, n, w: (1 + w) * c + w * n), ("is the 1 missing", lambda c, n, w: w * c - w * n),
-    ("the weight of ε_∅ is w", lambda c, n, w: (1 + w) * c - (1 + w) * n)]
+    ("the weight of ε_∅ is w", lambda c, n, w: (1 + w) * c - (1 + w) * n), ("ε_c came back", lambda c, n, w: c.clone()),
+    ("ε_∅ came back", lambda c, n, w: n.clone()), ("the sign is turned", lambda c, n, w: c + w * (n - c)),
+    ("brackets are missing", lambda c, n, w: 1 + w * c - w * n)]
 WRONG_DROPS = [
     ("(B, 1) against labels", lambda c, n, p, g: torch.where(torch.rand(len(c), 1, generator=g) < p, n, c)),
     ("float mask", dropping(lambda c, n, keep: c * keep.float())),
@@ -76,8 +78,11 @@ WRONG_STEPS = [
     ("s-convention", lambda c, n, x, a, b, w: renoised(clean(n + w * (c - n), x, a), n + w * (c - n), b)),
     ("this is x̂_0", lambda c, n, x, a, b, w: clean(guide(c, n, w), x, a)),
     ("square root", lambda c, n, x, a, b, w: b * clean(guide(c, n, w), x, a) + (1 - b) * guide(c, n, w)),
-    ("level t instead", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), guide(c, n, w), a)),
-    ("one unguided", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), n, b))]
+    ("came back unchanged", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), guide(c, n, w), a)),
+    ("x̂_0 was clipped", lambda c, n, x, a, b, w: renoised(
+        clean(guide(c, n, w), x, a).clamp(-1, 1), (x - a**0.5 * clean(guide(c, n, w), x, a).clamp(-1, 1)) / (1 - a)**0.5, b)),
+    ("CFG++", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), n, b)),
+    ("ε_c was used to renoise", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), c, b))]
 WRONG_CLIPS = [
     ("not mended yet", lambda x_0, e, x, a, b: renoised(x_0.clamp(-1, 1), e, b)),
     ("nothing is clipped", lambda x_0, e, x, a, b: renoised(x_0, e, b)),

@@ -135,7 +135,7 @@ def test_an_experiment_called_again_makes_only_what_is_missing(made: tuple) -> N
     for name in ("shipped_model", "tradeoff", "p_uncond"):
         run_experiment([name, "--pace", "ci", "--out", str(folder)])
     assert work() == before > 0
-    next((folder / "RUNS" / "tradeoff").glob("*.pt")).unlink()
+    next((folder / "RUNS" / "tradeoff").rglob("*.pt")).unlink()
     run_experiment(["tradeoff", "--pace", "ci", "--out", str(folder)])
     assert work() == before + 1
 
