@@ -50,12 +50,15 @@ def clipped_of(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
         clean(e, x_t, schedule.alpha_bars[t].item()), e, x_t, *schedule.alpha_bars[[t, s]].tolist())
 
 
+def clipping(x_0: Tensor, x_t: Tensor, a_t: float, a_s: float) -> Tensor:
+    return renoised(x_0.clamp(-1, 1), (x_t - a_t**0.5 * x_0.clamp(-1, 1)) / (1 - a_t)**0.5, a_s)
+
+
 drop = dropping(lambda c, n, keep: torch.where(keep, c, n))
 SOLUTIONS = {
     check_guide: guide, check_continuity: guide, check_drop_condition: drop,
     check_guided_step: step_of(lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), guide(c, n, w), b)),
-    check_clipped_step: clipped_of(lambda x_0, e, x, a, b: renoised(
-        x_0.clamp(-1, 1), (x - a**0.5 * x_0.clamp(-1, 1)) / (1 - a)**0.5, b))}
+    check_clipped_step: clipped_of(lambda x_0, e, x, a, b: clipping(x_0, x, a, b))}
 
 WRONG_GUIDES = [
     ("s-convention", lambda c, n, w: n + w * (c - n)), ("swapped", lambda c, n, w: (1 + w) * n - w * c),
@@ -79,8 +82,7 @@ WRONG_STEPS = [
     ("this is x̂_0", lambda c, n, x, a, b, w: clean(guide(c, n, w), x, a)),
     ("square root", lambda c, n, x, a, b, w: b * clean(guide(c, n, w), x, a) + (1 - b) * guide(c, n, w)),
     ("came back unchanged", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), guide(c, n, w), a)),
-    ("x̂_0 was clipped", lambda c, n, x, a, b, w: renoised(
-        clean(guide(c, n, w), x, a).clamp(-1, 1), (x - a**0.5 * clean(guide(c, n, w), x, a).clamp(-1, 1)) / (1 - a)**0.5, b)),
+    ("x̂_0 was clipped", lambda c, n, x, a, b, w: clipping(clean(guide(c, n, w), x, a), x, a, b)),
     ("CFG++", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), n, b)),
     ("ε_c was used to renoise", lambda c, n, x, a, b, w: renoised(clean(guide(c, n, w), x, a), c, b))]
 WRONG_CLIPS = [
