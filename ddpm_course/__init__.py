@@ -9,7 +9,9 @@
     solvers             one reverse step: DDPM, DDIM, DPM-Solver++ 2M
     sampling            the whole reverse process, with guidance
     training            Algorithm 1, EMA, save and resume
-    exact               densities whose scores are known in closed form
+    variants            guidance by something else than ∅, over the same samplers
+    classifier          a classifier of noisy images, and its gradient
+    exact, mixture      densities whose scores are known in closed form; three classes in the plane
     evaluation          images → numbers, by a judge
     data, garments      Fashion-MNIST, digits, and garments drawn by the course itself
     randomness          draws that can be repeated

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ddpm_course.classifier import NoisyClassifier
 from ddpm_course.conditioning import LabelEmbedding
 from ddpm_course.evaluation import FeatureStatistics, Judge
 from ddpm_course.parameterization import VelocityModel
@@ -77,6 +78,20 @@ def load_judge(name: str | Path = "judge") -> TrainedJudge:
     judge.load_state_dict(_part(tensors, "judge."))
     reference = FeatureStatistics(tensors["reference.mean"], tensors["reference.covariance"], config["n"])
     return TrainedJudge(judge.eval(), reference, config["real"])
+
+
+def save_classifier(classifier: NoisyClassifier, path: str | Path) -> None:
+    """Write a classifier of noisy images, of the default widths, to `path` in one move, weights as float16."""
+    tensors = {f"classifier.{name}": value.half() for name, value in classifier.state_dict().items()}
+    _write(path, tensors, "noisy classifier", {})
+
+
+def load_classifier(name: str | Path = "classifier") -> NoisyClassifier:
+    """Load the classifier of noisy images by its shipped name or by path; errors as for `load_checkpoint`."""
+    tensors, _ = _read(name, "noisy classifier")
+    classifier = NoisyClassifier()
+    classifier.load_state_dict(_part(tensors, "classifier."))
+    return classifier.eval()
 
 
 def fingerprint(*models: nn.Module) -> str:

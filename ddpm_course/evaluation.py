@@ -123,6 +123,15 @@ def diversity(features: Tensor, labels: Tensor) -> float:
     return torch.stack(traces).mean().item()
 
 
+def energy_distance(a: Tensor, b: Tensor) -> float:
+    """Return 2 E‖A - B‖ - E‖A - A'‖ - E‖B - B'‖ of two clouds of points (N, D) and (M, D): 0 for equal distributions.
+
+    An unbiased estimate, so that it may fall below 0 by chance. Székely & Rizzo, J. Stat. Plan. Inference 143, 2013.
+    """
+    within = [torch.cdist(x, x).sum() / (len(x) * (len(x) - 1)) for x in (a.double(), b.double())]
+    return (2 * torch.cdist(a.double(), b.double()).mean() - within[0] - within[1]).item()
+
+
 def saturation(x: Tensor, *, threshold: float = 0.98) -> float:
     """Return the share of pixels at the white end, x > threshold: over-exposure pushes it up. x in [-1, 1]."""
     return (x > threshold).double().mean().item()

@@ -1,4 +1,4 @@
-"""What stands behind the guidance slider: (w, class, steps, seed, t) → one picture, remembered.
+"""What stands behind the guidance slider: (w, class, steps, seed, t, interval) → one picture, remembered.
 
 The seed fixes the starting noise x_T, and neither w nor the class touches it: what changes between two pictures of one
 seed is the guidance alone. No widget appears here; `widgets.guidance_explorer` only wraps `GuidanceExplorer.render`.
@@ -56,14 +56,16 @@ class GuidanceExplorer:
                              f"got {label}")
         return torch.full((COLUMNS,), label)
 
-    def strip(self, w: float, label: int, steps: int, seed: int) -> Strip:
+    def strip(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None = None) -> Strip:
         """Draw the ten garments (or remember them): DPM-Solver++ 2M from the noise of `seed`."""
-        key = (round(float(w), 6), label, steps, seed)
+        interval = (1, self.schedule.T) if interval is None else tuple(interval)
+        key = (round(float(w), 6), label, steps, seed, interval)
         if key not in self._strips:
             labels, device = self.labels(label), next(self.model.parameters()).device
             x_T = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(seed), device=device)
             states = {t: x_t.cpu() for t, x_t, _ in
-                      reverse_process(self.model, self.schedule, x_T, labels.to(device), float(w), steps=steps)}
+                      reverse_process(self.model, self.schedule, x_T, labels.to(device), float(w),
+                                                      interval=interval, steps=steps)}
             confidence = torch.full((COLUMNS,), float("nan"))
             if self.judge is not None:
                 confidence = judge_images(self.judge.judge, states[0]).probabilities[torch.arange(COLUMNS), labels]
@@ -81,11 +83,12 @@ class GuidanceExplorer:
         eps_c, eps_null = eps_pair(self.model, x_t, times, strip.labels.to(device))
         return nearest, eps_c.cpu(), eps_null.cpu()
 
-    def render(self, w: float, label: int, steps: int, seed: int, t: int) -> bytes:
+    def render(self, w: float, label: int, steps: int, seed: int, t: int,
+               interval: tuple[int, int] | None = None) -> bytes:
         """Return the whole picture as PNG bytes: garments, the judge's confidence, ε_c, ε_∅ and ε_c - ε_∅."""
-        key = (round(float(w), 6), label, steps, seed, t)
+        key = (round(float(w), 6), label, steps, seed, t, None if interval is None else tuple(interval))
         if key not in self._pictures:
-            strip = self.strip(w, label, steps, seed)
+            strip = self.strip(w, label, steps, seed, interval)
             nearest, eps_c, eps_null = self.predictions(strip, t)
             sure = ["not scored" if p != p else f"{100 * p:.0f} %" for p in strip.confidence.tolist()]
             captions = tuple(f"{self.class_names[k]}\n{text}" for k, text in zip(strip.labels.tolist(), sure))
@@ -96,11 +99,13 @@ class GuidanceExplorer:
             _remember(self._pictures, key, sheet(rows), self.memory)
         return self._pictures[key]
 
-    def describe(self, w: float, label: int, steps: int, seed: int) -> str:
+    def describe(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None = None) -> str:
         """Say in words what the picture shows, for readers who cannot see it."""
-        strip = self.strip(w, label, steps, seed)
+        strip = self.strip(w, label, steps, seed, interval)
         what = "one garment of each class" if label == ONE_OF_EACH else f"ten of class {self.class_names[label]}"
         text = f"{what}, w = {w:g}, {steps} steps, noise seed {seed}"
+        if interval is not None and tuple(interval) != (1, self.schedule.T):
+            text += f", guided only for t in {interval[0]} … {interval[1]}"
         if self.judge is None:
             return f"{text}; not scored"
         sure = int((strip.confidence > 0.5).sum())

@@ -4,7 +4,8 @@
 
 w = 0 is the plain conditional prediction, w = -1 exactly the unconditional one, w > 0 extrapolates away from it.
 Other libraries write ε_∅ + s (ε_c - ε_∅) with s = 1 + w ("guidance_scale"). Ho & Salimans, arXiv 2207.12598, eq. 6.
-Taught in notebook 04.
+Below it stand the variants that research offers: a limited interval, rescaling, CFG++ and a classifier's gradient; the
+models that use them are in `variants`. Taught in notebook 04.
 """
 
 import torch
@@ -33,3 +34,47 @@ def guide(eps_c: Tensor, eps_null: Tensor, w: float | Tensor) -> Tensor:
     w = torch.as_tensor(w, dtype=eps_c.dtype, device=eps_c.device)
     w = w.reshape(-1, *[1] * (eps_c.dim() - 1))                  # (B or 1, 1, …)
     return (1 + w) * eps_c - w * eps_null
+
+
+def limited(w: float | Tensor, t: int, interval: tuple[int, int] | None) -> float | Tensor:
+    """Return w while t_lo ≤ t ≤ t_hi, and 0 outside (Kynkäänniemi et al., arXiv 2404.07724).
+
+    interval: (t_lo, t_hi) in timesteps, or None for every t. Raises ValueError when t_lo > t_hi.
+    """
+    if interval is None:
+        return w
+    t_lo, t_hi = interval
+    if t_lo > t_hi:
+        raise ValueError(f"the interval must be (t_lo, t_hi) with t_lo ≤ t_hi; got {interval}")
+    return w if t_lo <= t <= t_hi else 0.0
+
+
+def rescale(guided: Tensor, conditional: Tensor, phi: float) -> Tensor:
+    """Give each guided output the spread of the conditional one, in part: (φ std_c / std_g + 1 - φ) · guided.
+
+    guided, conditional (B, …); the spreads are over all but B; φ in [0, 1], 0 changes nothing, else ValueError.
+    Lin et al., arXiv 2305.08891, §3.4, rescale the network's own output, there and here v.
+    """
+    if not 0 <= phi <= 1:
+        raise ValueError(f"φ must lie in [0, 1]; got {phi}")
+    axes = tuple(range(1, guided.dim()))
+    ratio = conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)         # (B, 1, …)
+    return (phi * ratio + 1 - phi) * guided
+
+
+def cfg_plus_plus(eps_c: Tensor, eps_null: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    """Return the two predictions of a CFG++ step: ε_∅ + λ (ε_c - ε_∅) to denoise with, and ε_∅ to renoise with.
+
+    λ in [0, 1], else ValueError: it interpolates, and λ = 1 denoises with ε_c. Chung et al., arXiv 2406.08070, Alg. 2.
+    """
+    if not 0 <= lam <= 1:
+        raise ValueError(f"λ of CFG++ lies in [0, 1] (it is no w: it interpolates); got {lam}")
+    return guide(eps_c, eps_null, lam - 1), eps_null
+
+
+def classifier_null(eps_c: Tensor, gradient: Tensor, sigma_t: float | Tensor) -> Tensor:
+    """Return the ε_∅ that Bayes' rule implies when a classifier says ∇ log p(c | x_t): ε_c + σ_t ∇ log p(c | x_t).
+
+    Guided with it, ε̃ = ε_c - w σ_t ∇ log p(c | x_t): classifier guidance (Dhariwal & Nichol, arXiv 2105.05233).
+    """
+    return eps_c + sigma_t * gradient

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ddpm_course.guidance import check_weight, guide
+from ddpm_course.guidance import check_weight, guide, limited
 from ddpm_course.randomness import normal
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import DPMSolver2M, Solver
@@ -80,20 +80,21 @@ def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w
 
 
 def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None,
-                    w: float | Tensor = 0.0, *, solver: Solver = DPMSolver2M(), steps: int | None = None,
-                    clip: bool = True, generator: torch.Generator | None = None
-                    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+                    w: float | Tensor = 0.0, *, interval: tuple[int, int] | None = None,
+                    solver: Solver = DPMSolver2M(), steps: int | None = None, clip: bool = True,
+                    generator: torch.Generator | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Yield (t, x_t, x̂_0) from (T, x_T, x̂_0) down to (0, x_0, x_0).
 
-    x_T (B, …) is the starting noise; c (B, …) or None; w a number or (B,). `clip` holds x̂_0 in [-1, 1], the pixel
-    range (leave it off for densities without one). Raises ValueError for bad steps, w, or shapes.
+    x_T (B, …) is the starting noise; c (B, …) or None; w a number or (B,), used while t lies in `interval` (t_lo, t_hi)
+    and 0 outside; None is every t. `clip` holds x̂_0 in [-1, 1], the pixel range (leave it off for densities without
+    one). Raises ValueError for bad steps, w, interval or shapes.
     """
     if c is not None and len(c) != len(x_T):
         raise ValueError(f"one condition per image is needed: got {len(c)} for {len(x_T)} images")
     times = step_times(schedule.T, steps)
     x_t, previous = x_T, None
     for t, s in zip(times[:-1], times[1:]):
-        eps_hat = guided_eps(model, x_t, t, c, w)
+        eps_hat = guided_eps(model, x_t, t, c, limited(w, t, interval))
         x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
         x_0_hat = x_0_hat.clamp(-1, 1) if clip else x_0_hat
         yield t, x_t, x_0_hat
@@ -103,11 +104,11 @@ def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: T
 
 
 def sample(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None, w: float | Tensor = 0.0,
-           *, solver: Solver = DPMSolver2M(), steps: int | None = None, clip: bool = True,
-           generator: torch.Generator | None = None) -> Tensor:
+           *, interval: tuple[int, int] | None = None, solver: Solver = DPMSolver2M(), steps: int | None = None,
+           clip: bool = True, generator: torch.Generator | None = None) -> Tensor:
     """Run `reverse_process` to its end and return x_0, of x_T's shape."""
-    for _, x_t, _ in reverse_process(model, schedule, x_T, c, w, solver=solver, steps=steps, clip=clip,
-                                     generator=generator):
+    for _, x_t, _ in reverse_process(model, schedule, x_T, c, w, interval=interval, solver=solver, steps=steps,
+                                     clip=clip, generator=generator):
         pass
     return x_t
 

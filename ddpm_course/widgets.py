@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ddpm_course.checkpoints import TrainedJudge
 from ddpm_course.explorer import COLUMNS, ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.mixture import CLASS_NAMES, MixtureExplorer, lesson_mixture
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.plotting import plot_losses, show_grid
 from ddpm_course.randomness import normal
@@ -24,8 +25,8 @@ _WIDE = {"description_width": "110px"}
 
 
 class GuidanceWidget(ipywidgets.VBox):
-    """The w slider with its companions. `w`, `label`, `steps`, `seed`, `t` and `new_noise` are the controls,
-    `image` is the picture, `caption` says in words what it shows; `explorer` does the work.
+    """The w slider with its companions. `w`, `interval`, `t`, `label`, `steps`, `seed` and `new_noise` are the
+    controls, `image` is the picture, `caption` says in words what it shows; `explorer` does the work.
     """
 
     def __init__(self, explorer: GuidanceExplorer, *, w: float = 0.0, label: int = ONE_OF_EACH, steps: int = 20,
@@ -35,6 +36,9 @@ class GuidanceWidget(ipywidgets.VBox):
         choices = [("one of each class", ONE_OF_EACH)] + [(n, k) for k, n in enumerate(explorer.class_names)]
         self.w = ipywidgets.FloatSlider(w, min=-1, max=8, step=0.5, description="guidance w", layout=wide,
                                         style=_WIDE, continuous_update=False, readout_format=".1f")
+        self.interval = ipywidgets.IntRangeSlider(value=(1, explorer.schedule.T), min=1, max=explorer.schedule.T,
+                                                  description="guide for t in", layout=wide, style=_WIDE,
+                                                  continuous_update=False)
         self.t = ipywidgets.IntSlider(60, min=1, max=explorer.schedule.T, description="look at t", layout=wide,
                                       style=_WIDE, continuous_update=False)
         self.label = ipywidgets.Dropdown(options=choices, value=label, description="class", layout=narrow, style=_WIDE)
@@ -45,18 +49,18 @@ class GuidanceWidget(ipywidgets.VBox):
         self.new_noise = ipywidgets.Button(description="new noise", icon="random")
         self.image = ipywidgets.Image(format="png", width=1002, layout=ipywidgets.Layout(max_width="100%"))
         self.caption = ipywidgets.HTML()
-        controls = ipywidgets.VBox([self.w, self.t, ipywidgets.HBox([self.label, self.steps]),
+        controls = ipywidgets.VBox([self.w, self.interval, self.t, ipywidgets.HBox([self.label, self.steps]),
                                     ipywidgets.HBox([self.seed, self.new_noise])])
         super().__init__([controls, self.image, self.caption])
-        for control in (self.w, self.t, self.label, self.steps, self.seed):
+        for control in (self.w, self.interval, self.t, self.label, self.steps, self.seed):
             control.observe(self._redraw, names="value")
         self.new_noise.on_click(self._next_noise)
         self._redraw(None)
 
     def _redraw(self, change: dict | None) -> None:
         setting = (self.w.value, self.label.value, self.steps.value, self.seed.value)
-        self.image.value = self.explorer.render(*setting, self.t.value)
-        self.caption.value = f"<p>{html.escape(self.explorer.describe(*setting))}</p>"
+        self.image.value = self.explorer.render(*setting, self.t.value, self.interval.value)
+        self.caption.value = f"<p>{html.escape(self.explorer.describe(*setting, self.interval.value))}</p>"
 
     def _next_noise(self, button: ipywidgets.Button) -> None:
         self.seed.value = (self.seed.value + 1) % (self.seed.max + 1)
@@ -69,6 +73,39 @@ def guidance_explorer(model: VelocityModel, judge: TrainedJudge | None = None, *
     `label`: a class 0 … 9, or -1 for one of each. Without a judge the strip is not scored.
     """
     return GuidanceWidget(GuidanceExplorer(model, judge), w=w, label=label, steps=steps, seed=seed)
+
+
+class MixtureWidget(ipywidgets.VBox):
+    """The w slider over three classes in the plane; `w`, `interval`, `label` and `solver` are the controls."""
+
+    def __init__(self, explorer: MixtureExplorer, *, w: float = 0.0) -> None:
+        self.explorer, T = explorer, explorer.model.schedule.T
+        wide, narrow = ipywidgets.Layout(width="520px"), ipywidgets.Layout(width="260px")
+        self.w = ipywidgets.FloatSlider(w, min=-1, max=8, step=0.5, description="guidance w", layout=wide,
+                                        style=_WIDE, continuous_update=False, readout_format=".1f")
+        self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="guide for t in", layout=wide,
+                                                  style=_WIDE, continuous_update=False)
+        self.label = ipywidgets.Dropdown(options=[(name, k) for k, name in enumerate(CLASS_NAMES)],
+                                         description="class", layout=narrow, style=_WIDE)
+        self.solver = ipywidgets.Dropdown(options=[("DDIM", "ddim"), ("DDPM", "ddpm"), ("DPM-Solver++ 2M", "dpm")],
+                                          description="sampler", layout=narrow, style=_WIDE)
+        self.image = ipywidgets.Image(format="png", width=520, layout=ipywidgets.Layout(max_width="100%"))
+        self.caption = ipywidgets.HTML()
+        controls = [self.w, self.interval, ipywidgets.HBox([self.label, self.solver])]
+        super().__init__([*controls, self.image, self.caption])
+        for control in (self.w, self.interval, self.label, self.solver):
+            control.observe(self._redraw, names="value")
+        self._redraw(None)
+
+    def _redraw(self, change: dict | None) -> None:
+        setting = (self.w.value, self.label.value, self.solver.value, self.interval.value)
+        self.image.value = self.explorer.render(*setting)
+        self.caption.value = f"<p>{html.escape(self.explorer.describe(*setting))}</p>"
+
+
+def mixture_explorer(*, w: float = 0.0) -> MixtureWidget:
+    """Show guidance with exact scores on three classes in the plane, on the cosine schedule."""
+    return MixtureWidget(MixtureExplorer(lesson_mixture(NoiseSchedule.cosine())), w=w)
 
 
 class TrainingMonitor(ipywidgets.VBox):

@@ -17,7 +17,7 @@ from ddpm_course.checkpoints import load_checkpoint, load_judge
 from ddpm_course.experiments import judge, model_card, p_uncond, shipped_model
 from ddpm_course.experiments.__main__ import main as run_experiment
 from ddpm_course.experiments.__main__ import names
-from ddpm_course.experiments.tradeoff import jackknife
+from ddpm_course.experiments._rows import jackknife
 from ddpm_course.records import load_record
 
 MARGIN, TILE, GAP, LINE = 70, 84, 4, 15

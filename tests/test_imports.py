@@ -28,28 +28,38 @@ ARROWS = {
     "garments": "randomness",
     "data": "garments runtime",
     "exact": "randomness schedule",
+    "classifier": "schedule unet",
     # level 1: what brings them together
     "solvers": "randomness schedule",
     "sampling": "guidance randomness schedule solvers",
     "training": "conditioning parameterization randomness runtime schedule",
     "models": "conditioning parameterization schedule unet",
-    "checkpoints": "conditioning evaluation parameterization schedule unet",
+    "variants": "classifier guidance parameterization sampling schedule solvers",
+    "mixture": "evaluation exact randomness sampling schedule solvers",
+    "checkpoints": "classifier conditioning evaluation parameterization schedule unet",
     "plotting": "schedule",
     "explorer": "checkpoints data evaluation parameterization pictures randomness sampling",
     # level 2: what a reader uses
-    "widgets": "checkpoints explorer parameterization plotting randomness sampling schedule training",
+    "widgets": "checkpoints explorer mixture parameterization plotting randomness sampling schedule training",
     "checks": "guidance sampling schedule solvers",
     "__main__": "checkpoints data pictures sampling",
     "experiments": "",
     "experiments.__main__": "experiments runtime",
+    "experiments._rows": "checkpoints evaluation",
+    "experiments.guidance_lab": "checkpoints experiments._rows parameterization randomness records runtime sampling "
+                                "solvers variants",
     "experiments.judge": "checkpoints data evaluation records runtime training",
+    "experiments.mixture_lab": "evaluation exact mixture randomness records runtime sampling schedule solvers variants",
     "experiments.model_card": "checkpoints data records runtime",
+    "experiments.noisy_classifier": "checkpoints classifier data evaluation randomness records runtime schedule "
+                                    "training",
     "experiments.p_uncond": "checkpoints data evaluation models records runtime sampling training",
     "experiments.shipped_model": "checkpoints data models records runtime training",
-    "experiments.tradeoff": "checkpoints evaluation parameterization records runtime sampling"}
+    "experiments.tradeoff": "checkpoints experiments._rows records runtime sampling"}
 LEVELS = [{"randomness", "schedule", "parameterization", "unet", "conditioning", "guidance", "exact", "data",
-           "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
-          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer"},
+           "classifier", "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
+          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "variants",
+           "mixture"},
           {"widgets", "checks", "assessment", "__main__", "experiments"}]
 every_file = pytest.mark.parametrize("module", FILES)
 
