@@ -128,10 +128,10 @@ class ExactModel:
 
     def __call__(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         """Answer like a network: one ε per sample, each at its own t and c, in x_t's dtype."""
-        eps = torch.empty_like(x_t)
-        classes = [None] * len(x_t) if c is None else c.tolist()
-        settings = list(zip(t.tolist(), classes))
-        for setting in set(settings):
-            rows = torch.tensor([k for k, other in enumerate(settings) if other == setting])
-            eps[rows] = self.eps(x_t[rows], *setting).to(x_t.dtype)
+        labels = torch.full_like(t, -1) if c is None else c                      # -1 stands for ∅
+        settings, eps = t * (len(self.conditional) + 1) + labels + 1, torch.empty_like(x_t)
+        for setting in settings.unique():
+            rows = settings == setting
+            t_k, c_k = int(t[rows][0]), int(labels[rows][0])
+            eps[rows] = self.eps(x_t[rows], t_k, None if c_k < 0 else c_k).to(x_t.dtype)
         return eps

@@ -53,6 +53,11 @@ ARROWS = {
     "experiments.model_card": "checkpoints data records runtime",
     "experiments.noisy_classifier": "checkpoints classifier data evaluation randomness records runtime schedule "
                                     "training",
+    "experiments.null_condition": "checkpoints conditioning data evaluation models records runtime sampling "
+                                  "training",
+    "experiments.two_losses": "checkpoints data evaluation parameterization randomness records runtime sampling "
+                              "training",
+    "experiments.two_passes": "checkpoints randomness records runtime sampling",
     "experiments.p_uncond": "checkpoints data evaluation models records runtime sampling training",
     "experiments.shipped_model": "checkpoints data models records runtime training",
     "experiments.tradeoff": "checkpoints experiments._rows records runtime sampling"}
