@@ -81,6 +81,17 @@ def sheet(rows: list[Row], *, zoom: int = 3, margin: int = 118) -> bytes:
     return png(page)
 
 
+def side_by_side(pages: list[bytes], *, shrink: int = 1) -> bytes:
+    """Put PNG pictures of one height next to each other, each side divided by `shrink`; return PNG bytes."""
+    frames = [Image.open(io.BytesIO(page)).convert("RGB") for page in pages]
+    whole = Image.new("RGB", (sum(frame.width for frame in frames), frames[0].height), "white")
+    x = 0
+    for frame in frames:
+        whole.paste(frame, (x, 0))
+        x += frame.width
+    return png(whole.resize((whole.width // shrink, whole.height // shrink), Image.Resampling.LANCZOS))
+
+
 def png(page: Image.Image) -> bytes:
     """Encode a picture as PNG bytes; the quickest compression, since the bytes only travel to the browser."""
     buffer = io.BytesIO()

@@ -4,7 +4,7 @@ No global style is set. Colours come from Okabe & Ito's palette, which colour-bl
 every notebook.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
@@ -86,4 +86,29 @@ def plot_tradeoff(w: Sequence[float], figures: Sequence[float], *, intervals: Se
         ax.legend(fontsize=8)
     ax.set_xlabel("w")
     ax.set_title(name, fontsize=10)
+    return ax
+
+
+def plot_methods(arms: Sequence[Mapping], x: str, y: str, *, labels: Mapping[str, str] | None = None,
+                 ax: Axes | None = None) -> Axes:
+    """Plot figure y against figure x, one line per method through its strengths, with 95 % intervals as thin bars.
+
+    Each arm is a row of the record `guidance_lab`: "method", "strength", the figures, and "intervals" of (low, high).
+    `labels`: the methods to show, and what to call them; all of them by their own names unless given.
+    """
+    ax = _axes(ax, (6.5, 4.2))
+    methods = labels or {arm["method"]: arm["method"] for arm in arms}
+    markers = "os^Dv*P"
+    for k, (method, label) in enumerate(methods.items()):
+        chosen = [arm for arm in arms if arm["method"] == method]
+        across, up = ([arm[name] for arm in chosen] for name in (x, y))
+        colour = COLOURS[k % len(COLOURS)]
+        ax.plot(across, up, marker=markers[k % len(markers)], color=colour, markersize=5, linewidth=1, label=label)
+        for arm in chosen:
+            ax.hlines(arm[y], *arm["intervals"][x], color=colour, linewidth=0.8, alpha=0.5)
+            ax.vlines(arm[x], *arm["intervals"][y], color=colour, linewidth=0.8, alpha=0.5)
+            ax.annotate(f"{arm['strength']:g}", (arm[x], arm[y]), (4, 4), textcoords="offset points", fontsize=7,
+                        color=colour)
+    ax.set(xlabel=x, ylabel=y)
+    ax.legend(fontsize=8)
     return ax

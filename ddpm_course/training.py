@@ -47,6 +47,7 @@ class Recipe:
     ema_decay: float = 0.999
     p_uncond: float = 0.1
     seed: int = 0
+    stratified_t: bool = True
 
     def learning_rate(self, step: int) -> float:
         """Return the rate at `step`: a linear rise over `warmup` steps, then half a cosine down to zero."""
@@ -134,7 +135,8 @@ def draw(schedule: NoiseSchedule, x_0: Tensor, c: Tensor | None, null: Tensor | 
     The generator is made from (seed, step), so that a resumed training draws what an uninterrupted one would have.
     """
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    t = schedule.sample_t_stratified(len(x_0), generator=generator)
+    draw_t = schedule.sample_t_stratified if recipe.stratified_t else schedule.sample_t
+    t = draw_t(len(x_0), generator=generator)
     eps = normal(tuple(x_0.shape), generator=generator)
     c = None if null is None else drop_condition(c, null.to(c.device), recipe.p_uncond, generator=generator)
     return t, eps, c

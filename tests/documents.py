@@ -1,4 +1,4 @@
-"""Runs the course's texts: every block of Python, the output under it, every picture, and every quoted line of the package.
+"""Runs the course's texts: every block of Python, the output under it, every picture, every quoted line of the package.
 
     ```python                               is executed, all blocks of a file in one namespace, in order
     ```text                                 must be what the block before it printed: words exactly, figures nearly

@@ -38,6 +38,25 @@ class Arm:
     draw: Draw
 
 
+class CachedNull(nn.Module):
+    """Ask for ε_∅ at every second step only and use it again at the next: an economy, to see what it costs."""
+
+    def __init__(self, model: VelocityModel) -> None:
+        super().__init__()
+        self.model, self.kept = model, None
+
+    def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        return self.model(x_t, t, c)
+
+    def eps_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ε̂ for c, and ε̂ for ∅ of this step or of the one before."""
+        if self.kept is None:
+            eps_c, self.kept = self.model.eps_pair(x_t, t, c)
+            return eps_c, self.kept
+        eps_null, self.kept = self.kept, None
+        return self.model(x_t, t, c), eps_null
+
+
 def arms(model: VelocityModel, weak: nn.Module, classifier: nn.Module) -> list[Arm]:
     """List all arms, those of one method together."""
     schedule = model.schedule
@@ -57,6 +76,7 @@ def arms(model: VelocityModel, weak: nn.Module, classifier: nn.Module) -> list[A
     found += [Arm("rescaled, φ = 0.7", w, plain(Rescaled(model, w), 0.0)) for w in (0.5, 1.0, 2.0, 5.0)]
     found += [Arm("autoguidance", w, plain(auto, w)) for w in (0.5, 1.0, 2.0, 5.0)]
     found += [Arm("classifier", w, plain(by_classifier, w)) for w in (0.5, 1.0, 2.0, 5.0)]
+    found += [Arm("null pass at every second step", w, plain(CachedNull(model), w)) for w in (0.5, 2.0)]
     found += [Arm("classifier-free, DDIM", w, plain(model, w, solver=DDIM())) for w in (0.0, 0.5, 2.0)]
     return found + [Arm("CFG++, DDIM", lam, partial(plus, lam)) for lam in (0.1, 0.3, 0.6, 1.0)]
 

@@ -1,0 +1,84 @@
+"""How much signal may x_T keep? `python -m ddpm_course.experiments terminal_signal` (about half an hour of one core).
+
+One network, one recipe, ε-prediction, and four schedules of 150 steps that differ in where ᾱ ends: the popular
+β ∈ [1e-4, 0.02], which was made for 1,000 steps; the same stretched to 150; the course's cosine, cut off at 1e-4; and
+the usual cosine with β ≤ 0.999, which ends near 0. Sampling always starts from pure noise. A finished arm is kept.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from ddpm_course.basic_unet import MODERN, BasicUNet
+from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
+from ddpm_course.data import ImageSet, load_fashion, make_loader, to_pixels
+from ddpm_course.evaluation import FeatureStatistics, frechet_distance, judge_images
+from ddpm_course.parameterization import ddpm_loss
+from ddpm_course.randomness import normal
+from ddpm_course.records import RECORDS, save_record
+from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.sampling import IMAGE_SHAPE, sample
+from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.solvers import Ancestral
+from ddpm_course.training import Recipe, train
+
+SEEDS, BATCH, N_IMAGES, T = (0, 1), 64, 500, 150
+RECIPE = Recipe(steps=1000, lr=2e-3, warmup=100, ema_decay=0.99)
+
+
+def steep_cosine(T: int = T) -> NoiseSchedule:
+    """Build the cosine ᾱ whose β are capped at 0.999 (arXiv 2102.09672, eq. 17), which all but erases the image."""
+    theta = (torch.arange(T + 1, dtype=torch.float64) / T + 0.008) / 1.008 * math.pi / 2
+    alpha_bars = theta.cos().square() / theta[0].cos().square()
+    return NoiseSchedule((1 - alpha_bars[1:] / alpha_bars[:-1]).clamp(max=0.999))
+
+
+SCHEDULES = {
+    "β from 1e-4 to 0.02, not stretched": lambda: NoiseSchedule(torch.linspace(1e-4, 0.02, T, dtype=torch.float64)),
+    "linear, stretched": NoiseSchedule.linear,
+    "cosine, cut off": NoiseSchedule.cosine,
+    "cosine, β up to 0.999": steep_cosine}
+
+
+def run(runtime: Runtime, out: Path | None = None) -> None:
+    """Train and judge the arms that are missing and write the record `terminal_signal`."""
+    data, trained_judge = load_fashion("train"), load_judge()
+    steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
+    folder, rows = runs_folder() / "terminal_signal" / fingerprint(trained_judge.judge), []
+    for seed, name in tqdm([(seed, name) for seed in seeds for name in SCHEDULES], desc="arms"):
+        path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            figures = arm(SCHEDULES[name](), replace(RECIPE, steps=steps, seed=seed), data, trained_judge, n, runtime)
+            part.write_text(json.dumps({"schedule": name, "seed": seed} | figures), encoding="utf-8")
+            os.replace(part, path)
+        rows.append(json.loads(path.read_text(encoding="utf-8")))
+    x_0 = to_pixels(load_fashion("test").images)
+    save_record("terminal_signal", {
+        "recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "sampler": f"DDPM, {T} steps"},
+        "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows,
+        "real_brightness_spread": x_0.mean(dim=(1, 2, 3)).std().item()}, folder=out or RECORDS)
+
+
+def arm(schedule: NoiseSchedule, recipe: Recipe, data: ImageSet, trained_judge: TrainedJudge, n: int,
+        runtime: Runtime) -> dict:
+    """Train one network on the schedule, draw n images by the ancestral sampler from pure noise, and judge them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = BasicUNet(MODERN, T=schedule.T)
+    done = train(model, schedule, make_loader(data, BATCH, seed=recipe.seed), recipe, runtime=runtime, progress=False,
+                 loss=ddpm_loss)
+    generator = torch.Generator().manual_seed(7000)
+    x = torch.cat([sample(done.ema.model, schedule, normal((len(part), *IMAGE_SHAPE), generator=generator).to(
+        runtime.device), solver=Ancestral(), generator=generator).cpu() for part in torch.arange(n).split(100)])
+    found = FeatureStatistics.of(judge_images(trained_judge.judge, x).features)
+    return {"alpha_bar_T": float(schedule.alpha_bars[-1]), "brightness": x.mean().item(),
+            "brightness_spread": x.mean(dim=(1, 2, 3)).std().item(),
+            "frechet_percent": 100 * frechet_distance(found, trained_judge.reference)
+            / trained_judge.reference.total_variance}
