@@ -4,6 +4,7 @@
     parameterization    ε, x_0 and v: three names for one prediction; the two losses
     conditioning        condition → vector, and the null condition ∅
     unet                the network ε_θ(x_t, t, c): class-free encoder, decoder that knows the class
+    basic_unet          the first lessons' small U-Nets, one choice at a time
     models              the two sizes of it that the course trains
     guidance            (1 + w) ε_c - w ε_∅
     solvers             one reverse step: DDPM, DDIM, DPM-Solver++ 2M
@@ -19,8 +20,10 @@
     checkpoints         the trained weights that ship
     records             what the long experiments measured; made by `experiments`
     plotting, pictures  tensors → axes; tensors → PNG bytes
-    explorer, widgets   what stands behind the sliders; the sliders
-    checks, lesson      the exercises' checks; a notebook's folded sources
+    explorer, views     what stands behind the sliders
+    widgets             the sliders
+    checks, reports     the exercises' checks, and what they are made of
+    lesson              a notebook's folded sources and its tables
     start               sets everything up: `python -m ddpm_course.start lab`
 """
 

@@ -1,71 +1,18 @@
-"""The student's function against the course's, with a diagnosis.
+"""The exercises of lesson 04, checked: the student's function against the course's, with a diagnosis.
 
-A check runs the student's function on random shapes, compares, and on a difference tries the usual mistakes one by one:
-the first that gives the same wrong answer names itself. A check never raises; its report is a line to read, and
-"not yet" while the exercise is empty. Used in the exercises of every notebook.
+A check never raises; its report is a line to read (see `reports`). Used in notebook 04.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_course.guidance import guide
+from ddpm_course.reports import Report, call, compare, failed, passed
 from ddpm_course.sampling import guided_eps
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import ddim_step
-
-
-@dataclass(frozen=True)
-class Report:
-    """The outcome of a check: `passed`, and the line that the notebook shows."""
-
-    passed: bool
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _passed(name: str, praise: str) -> Report:
-    return Report(True, f"✓ {name}: {praise}")
-
-
-def _failed(name: str, diagnosis: str) -> Report:
-    return Report(False, f"✗ {name}: {diagnosis}")
-
-
-def _call(name: str, function: Callable, *arguments: Any) -> Tensor | Report:
-    """Call the student's function; an empty exercise, an error or a result that is no tensor becomes a report."""
-    try:
-        result = function(*(a.clone() if isinstance(a, Tensor) else a for a in arguments))
-    except NotImplementedError:
-        return Report(False, f"… {name}: not yet. Replace the line that raises NotImplementedError, run again")
-    except Exception as error:
-        return _failed(name, f"your function raised {type(error).__name__}: {error}")
-    if not isinstance(result, Tensor):
-        return _failed(name, f"a tensor was expected; your function returned {type(result).__name__}"
-                             + (" (is the `return` missing?)" if result is None else ""))
-    return result.detach().cpu()
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-4)
-
-
-def _compare(name: str, result: Tensor, expected: Tensor, mistakes: dict[str, Callable[[], Tensor]]) -> str | None:
-    """Return None when the two agree, else the diagnosis of the first mistake that explains the result."""
-    if _same(result, expected):
-        return None
-    for diagnosis, wrong in mistakes.items():
-        if _same(result, wrong()):
-            return diagnosis
-    if result.shape != expected.shape:
-        return f"the shape should be {tuple(expected.shape)}; yours is {tuple(result.shape)}"
-    return (f"the values differ by up to {(result.double() - expected.double()).abs().max():.3g}, "
-            "and not in one of the usual ways; compare with the equation term by term")
 
 
 def check_guide(function: Callable[[Tensor, Tensor, float], Tensor]) -> Report:
@@ -73,10 +20,10 @@ def check_guide(function: Callable[[Tensor, Tensor, float], Tensor]) -> Report:
     name, generator = "guide", torch.Generator().manual_seed(0)
     for w, shape in ((2.0, (3, 1, 4, 4)), (0.5, (2, 5)), (0.0, (4, 2, 3)), (-1.0, (1, 1, 8, 8))):
         a, b = (torch.randn(shape, generator=generator) for _ in range(2))
-        result = _call(name, function, a, b, w)
+        result = call(name, function, a, b, w)
         if isinstance(result, Report):
             return result
-        diagnosis = _compare(name, result, guide(a, b, w), {
+        diagnosis = compare(name, result, guide(a, b, w), {
             "this is the s-convention, ε_∅ + s (ε_c - ε_∅), with s = w. Here s = 1 + w, so that w = 0 is plain "
             "conditional": lambda: b + w * (a - b),
             "ε_c came back, so w had no effect (is there an `if w > 0`?)": lambda: a,
@@ -88,27 +35,27 @@ def check_guide(function: Callable[[Tensor, Tensor, float], Tensor]) -> Report:
             "the weights 1 + w and w do not sum to one: is the 1 missing from ε_c's?": lambda: w * a - w * b,
             "the weight of ε_∅ is w, not 1 + w": lambda: (1 + w) * (a - b)})
         if diagnosis:
-            return _failed(name, f"{diagnosis} (seen at w = {w:g})")
-    return _passed(name, "(1 + w) ε_c - w ε_∅; w = 0 gives ε_c and w = -1 gives ε_∅")
+            return failed(name, f"{diagnosis} (seen at w = {w:g})")
+    return passed(name, "(1 + w) ε_c - w ε_∅; w = 0 gives ε_c and w = -1 gives ε_∅")
 
 
 def check_drop_condition(function: Callable[[Tensor, Tensor, float, torch.Generator], Tensor]) -> Report:
     """Check a student's `drop_condition(c, null, p_uncond, generator)` on labels and on vectors."""
     name, generator, n = "drop_condition", torch.Generator().manual_seed(0), 4000
     labels, null = torch.arange(n) % 10, torch.tensor(10)
-    result = _call(name, function, labels, null, 0.1, generator)
+    result = call(name, function, labels, null, 0.1, generator)
     if isinstance(result, Report):
         return result
     if diagnosis := _judge_dropping(result, labels, null, 0.1):
-        return _failed(name, diagnosis)
+        return failed(name, diagnosis)
     vectors, null = torch.randn(n, 8, generator=generator), torch.full((8,), 99.0)
     for p_uncond in (0.25, 0.0, 1.0):
-        result = _call(name, function, vectors, null, p_uncond, generator)
+        result = call(name, function, vectors, null, p_uncond, generator)
         if isinstance(result, Report):
-            return _failed(name, f"labels are right; with vectors (B, 8): {result.text}")
+            return failed(name, f"labels are right; with vectors (B, 8): {result.text}")
         if diagnosis := _judge_dropping(result, vectors, null, p_uncond):
-            return _failed(name, f"with vectors (B, 8) and p_uncond = {p_uncond}: {diagnosis}")
-    return _passed(name, "one draw per sample, and a dropped sample gets ∅, not class 0")
+            return failed(name, f"with vectors (B, 8) and p_uncond = {p_uncond}: {diagnosis}")
+    return passed(name, "one draw per sample, and a dropped sample gets ∅, not class 0")
 
 
 def _judge_dropping(result: Tensor, c: Tensor, null: Tensor, p_uncond: float) -> str | None:
@@ -157,14 +104,14 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
 
     for t, s, w in ((100, 90, 2.0), (60, 40, 0.5), (8, 0, 3.0)):
         x_t, c = torch.randn(3, 1, 4, 4, generator=generator), torch.tensor([0, 4, 9])
-        result = _call(name, function, model, schedule, x_t, t, s, c, w)
+        result = call(name, function, model, schedule, x_t, t, s, c, w)
         if isinstance(result, Report):
             return result
         right = guided_eps(model, x_t, t, c, w)
         eps_c, eps_null = guided_eps(model, x_t, t, c), guided_eps(model, x_t, t)
         a_s = float(schedule.alpha_bars[s])
         x_0_hat = schedule.predict_x_0(x_t, t, right)
-        diagnosis = _compare(name, result, step(x_t, t, s, right), {
+        diagnosis = compare(name, result, step(x_t, t, s, right), {
             "x_t came back unchanged: is one level used for both steps?": lambda: x_t,
             "x̂_0 was clipped; that is a good idea in practice, but here leave it as it is":
                 lambda: ddim_step(schedule, x_t, t, s, x_0_hat.clamp(-1, 1)),
@@ -180,8 +127,8 @@ def check_guided_step(function: Callable[[nn.Module, NoiseSchedule, Tensor, int,
             "x̂_0 is guided, but ε_c was used to renoise; the guided ε̃ belongs there too":
                 lambda: a_s**0.5 * x_0_hat + (1 - a_s)**0.5 * eps_c})
         if diagnosis:
-            return _failed(name, f"{diagnosis} (seen at t = {t}, s = {s}, w = {w:g})")
-    return _passed(name, "both predictions, guided, x̂_0 from level t, renoised to level s")
+            return failed(name, f"{diagnosis} (seen at t = {t}, s = {s}, w = {w:g})")
+    return passed(name, "both predictions, guided, x̂_0 from level t, renoised to level s")
 
 
 def check_clipped_step(function: Callable[[NoiseSchedule, Tensor, int, int, Tensor], Tensor]) -> Report:
@@ -189,12 +136,12 @@ def check_clipped_step(function: Callable[[NoiseSchedule, Tensor, int, int, Tens
     name, generator, schedule = "clipped_step", torch.Generator().manual_seed(0), NoiseSchedule.cosine()
     for t, s in ((120, 110), (50, 30)):
         x_t, eps_hat = (2 * torch.randn(3, 1, 4, 4, generator=generator) for _ in range(2))
-        result = _call(name, function, schedule, x_t, t, s, eps_hat)
+        result = call(name, function, schedule, x_t, t, s, eps_hat)
         if isinstance(result, Report):
             return result
         x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
         signal, noise = schedule.signal_and_noise(s, x_t)
-        diagnosis = _compare(name, result, ddim_step(schedule, x_t, t, s, x_0_hat.clamp(-1, 1)), {
+        diagnosis = compare(name, result, ddim_step(schedule, x_t, t, s, x_0_hat.clamp(-1, 1)), {
             "not mended yet. After the clipping, does x_t = √ᾱ_t x̂_0 + √(1 - ᾱ_t) ε̂ still hold?":
                 lambda: signal * x_0_hat.clamp(-1, 1) + noise * eps_hat,
             "now nothing is clipped: x̂_0 must stay in [-1, 1]": lambda: signal * x_0_hat + noise * eps_hat,
@@ -202,24 +149,24 @@ def check_clipped_step(function: Callable[[NoiseSchedule, Tensor, int, int, Tens
             "x_s was clipped; only x̂_0 is an image, x_s still holds noise":
                 lambda: (signal * x_0_hat + noise * eps_hat).clamp(-1, 1)})
         if diagnosis:
-            return _failed(name, diagnosis)
-    return _passed(name, "ε̂ is recomputed from the clipped x̂_0, so that x_t = √ᾱ_t x̂_0 + √(1 - ᾱ_t) ε̂ still holds")
+            return failed(name, diagnosis)
+    return passed(name, "ε̂ is recomputed from the clipped x̂_0, so that x_t = √ᾱ_t x̂_0 + √(1 - ᾱ_t) ε̂ still holds")
 
 
 def check_continuity(function: Callable[[Tensor, Tensor, float], Tensor]) -> Report:
     """Check a mended guidance function of (eps_c, eps_null, w): right everywhere, and without a jump at w = 0."""
     name, generator = "continuity", torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, 1, 4, 4, generator=generator) for _ in range(2))
-    near, at = _call(name, function, a, b, 1e-4), _call(name, function, a, b, 0.0)
+    near, at = call(name, function, a, b, 1e-4), call(name, function, a, b, 0.0)
     for result in (near, at):
         if isinstance(result, Report):
             return result
         if result.shape != a.shape:
-            return _failed(name, f"the shape should be {tuple(a.shape)}; yours is {tuple(result.shape)}")
+            return failed(name, f"the shape should be {tuple(a.shape)}; yours is {tuple(result.shape)}")
     jump = (near.double() - at.double()).abs().max().item()
     if jump > 0.01:
-        return _failed(name, f"from w = 0 to w = 0.0001 the prediction still jumps by {jump:.2f}: two formulas meet "
+        return failed(name, f"from w = 0 to w = 0.0001 the prediction still jumps by {jump:.2f}: two formulas meet "
                              "at w = 0 and disagree there")
     report = check_guide(function)
-    return _passed(name, "no jump at w = 0, and the formula is Ho & Salimans'") if report.passed else report
+    return passed(name, "no jump at w = 0, and the formula is Ho & Salimans'") if report.passed else report
 

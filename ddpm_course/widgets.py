@@ -1,11 +1,12 @@
 """The sliders; the only module that imports ipywidgets, and no mathematics.
 
 Each widget sets the bytes of one `Image` in place: nothing flickers, nothing piles up. Callbacks run synchronously, so
-a test may set a `.value` and look. Written for ipywidgets 7.7 (Colab) and 8. Used in notebook 04.
+a test may set a `.value` and look. Written for ipywidgets 7.7 (Colab) and 8. Used in every notebook.
 """
 
 import html
 import io
+from collections.abc import Iterable
 
 import ipywidgets
 import torch
@@ -20,47 +21,72 @@ from ddpm_course.randomness import normal
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.training import TrainingRun
+from ddpm_course.views import NoiseView, StepsView, TrajectoryView
 
 _WIDE = {"description_width": "110px"}
 
 
-class GuidanceWidget(ipywidgets.VBox):
+def _slider(kind: type, value: float | tuple[int, int], low: float, high: float, text: str, width: str = "560px",
+            **options) -> ipywidgets.Widget:
+    """Return a slider that reports when it is let go."""
+    return kind(value=value, min=low, max=high, description=text, continuous_update=False, style=_WIDE,
+                layout=ipywidgets.Layout(width=width), **options)
+
+
+def _dropdown(options: list, text: str, value: int | str) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(options=options, value=value, description=text, style=_WIDE,
+                               layout=ipywidgets.Layout(width="280px"))
+
+
+class PictureWidget(ipywidgets.VBox):
+    """A picture and its caption under some rows of controls; when a control moves, both are set in place.
+
+    `picture()` returns the PNG bytes and the caption for the controls' values; `image` and `caption` show them.
+    """
+
+    def __init__(self, rows: list[ipywidgets.Widget], controls: list[ipywidgets.Widget], *, width: int) -> None:
+        self.image = ipywidgets.Image(format="png", width=width, layout=ipywidgets.Layout(max_width="100%"))
+        self.caption = ipywidgets.HTML()
+        super().__init__([*rows, self.image, self.caption])
+        for control in controls:
+            control.observe(self._redraw, names="value")
+        self._redraw(None)
+
+    def picture(self) -> tuple[bytes, str]:
+        """Return what to show."""
+        raise NotImplementedError
+
+    def _redraw(self, change: dict | None) -> None:
+        self.image.value, text = self.picture()
+        self.caption.value = f"<p>{html.escape(text)}</p>"
+
+
+class GuidanceWidget(PictureWidget):
     """The w slider with its companions. `w`, `interval`, `t`, `label`, `steps`, `seed` and `new_noise` are the
     controls, `image` is the picture, `caption` says in words what it shows; `explorer` does the work.
     """
 
     def __init__(self, explorer: GuidanceExplorer, *, w: float = 0.0, label: int = ONE_OF_EACH, steps: int = 20,
                  seed: int = 0) -> None:
-        self.explorer = explorer
-        wide, narrow = ipywidgets.Layout(width="560px"), ipywidgets.Layout(width="280px")
+        self.explorer, T = explorer, explorer.schedule.T
         choices = [("one of each class", ONE_OF_EACH)] + [(n, k) for k, n in enumerate(explorer.class_names)]
-        self.w = ipywidgets.FloatSlider(w, min=-1, max=8, step=0.5, description="guidance w", layout=wide,
-                                        style=_WIDE, continuous_update=False, readout_format=".1f")
-        self.interval = ipywidgets.IntRangeSlider(value=(1, explorer.schedule.T), min=1, max=explorer.schedule.T,
-                                                  description="guide for t in", layout=wide, style=_WIDE,
-                                                  continuous_update=False)
-        self.t = ipywidgets.IntSlider(60, min=1, max=explorer.schedule.T, description="look at t", layout=wide,
-                                      style=_WIDE, continuous_update=False)
-        self.label = ipywidgets.Dropdown(options=choices, value=label, description="class", layout=narrow, style=_WIDE)
-        self.steps = ipywidgets.Dropdown(options=[s for s in (5, 10, 20, 50, 150) if s <= explorer.schedule.T],
-                                         value=steps, description="steps", layout=narrow, style=_WIDE)
-        self.seed = ipywidgets.BoundedIntText(seed, min=0, max=999_999, description="noise seed", layout=narrow,
-                                              style=_WIDE)
+        self.w = _slider(ipywidgets.FloatSlider, w, -1, 8, "guidance w", step=0.5, readout_format=".1f")
+        self.interval = _slider(ipywidgets.IntRangeSlider, (1, T), 1, T, "guide for t in")
+        self.t = _slider(ipywidgets.IntSlider, min(60, T), 1, T, "look at t")
+        self.label = _dropdown(choices, "class", label)
+        self.steps = _dropdown([s for s in (5, 10, 20, 50, 150) if s <= T], "steps", steps)
+        self.seed = ipywidgets.BoundedIntText(seed, min=0, max=999_999, description="noise seed", style=_WIDE,
+                                              layout=ipywidgets.Layout(width="280px"))
         self.new_noise = ipywidgets.Button(description="new noise", icon="random")
-        self.image = ipywidgets.Image(format="png", width=1002, layout=ipywidgets.Layout(max_width="100%"))
-        self.caption = ipywidgets.HTML()
-        controls = ipywidgets.VBox([self.w, self.interval, self.t, ipywidgets.HBox([self.label, self.steps]),
-                                    ipywidgets.HBox([self.seed, self.new_noise])])
-        super().__init__([controls, self.image, self.caption])
-        for control in (self.w, self.interval, self.t, self.label, self.steps, self.seed):
-            control.observe(self._redraw, names="value")
+        rows = ipywidgets.VBox([self.w, self.interval, self.t, ipywidgets.HBox([self.label, self.steps]),
+                                ipywidgets.HBox([self.seed, self.new_noise])])
+        super().__init__([rows], [self.w, self.interval, self.t, self.label, self.steps, self.seed], width=1002)
         self.new_noise.on_click(self._next_noise)
-        self._redraw(None)
 
-    def _redraw(self, change: dict | None) -> None:
+    def picture(self) -> tuple[bytes, str]:
         setting = (self.w.value, self.label.value, self.steps.value, self.seed.value)
-        self.image.value = self.explorer.render(*setting, self.t.value, self.interval.value)
-        self.caption.value = f"<p>{html.escape(self.explorer.describe(*setting, self.interval.value))}</p>"
+        return (self.explorer.render(*setting, self.t.value, self.interval.value),
+                self.explorer.describe(*setting, self.interval.value))
 
     def _next_noise(self, button: ipywidgets.Button) -> None:
         self.seed.value = (self.seed.value + 1) % (self.seed.max + 1)
@@ -75,32 +101,21 @@ def guidance_explorer(model: VelocityModel, judge: TrainedJudge | None = None, *
     return GuidanceWidget(GuidanceExplorer(model, judge), w=w, label=label, steps=steps, seed=seed)
 
 
-class MixtureWidget(ipywidgets.VBox):
+class MixtureWidget(PictureWidget):
     """The w slider over three classes in the plane; `w`, `interval`, `label` and `solver` are the controls."""
 
     def __init__(self, explorer: MixtureExplorer, *, w: float = 0.0) -> None:
         self.explorer, T = explorer, explorer.model.schedule.T
-        wide, narrow = ipywidgets.Layout(width="520px"), ipywidgets.Layout(width="260px")
-        self.w = ipywidgets.FloatSlider(w, min=-1, max=8, step=0.5, description="guidance w", layout=wide,
-                                        style=_WIDE, continuous_update=False, readout_format=".1f")
-        self.interval = ipywidgets.IntRangeSlider(value=(1, T), min=1, max=T, description="guide for t in", layout=wide,
-                                                  style=_WIDE, continuous_update=False)
-        self.label = ipywidgets.Dropdown(options=[(name, k) for k, name in enumerate(CLASS_NAMES)],
-                                         description="class", layout=narrow, style=_WIDE)
-        self.solver = ipywidgets.Dropdown(options=[("DDIM", "ddim"), ("DDPM", "ddpm"), ("DPM-Solver++ 2M", "dpm")],
-                                          description="sampler", layout=narrow, style=_WIDE)
-        self.image = ipywidgets.Image(format="png", width=520, layout=ipywidgets.Layout(max_width="100%"))
-        self.caption = ipywidgets.HTML()
-        controls = [self.w, self.interval, ipywidgets.HBox([self.label, self.solver])]
-        super().__init__([*controls, self.image, self.caption])
-        for control in (self.w, self.interval, self.label, self.solver):
-            control.observe(self._redraw, names="value")
-        self._redraw(None)
+        self.w = _slider(ipywidgets.FloatSlider, w, -1, 8, "guidance w", step=0.5, readout_format=".1f")
+        self.interval = _slider(ipywidgets.IntRangeSlider, (1, T), 1, T, "guide for t in")
+        self.label = _dropdown([(name, k) for k, name in enumerate(CLASS_NAMES)], "class", 0)
+        self.solver = _dropdown([("DDIM", "ddim"), ("DDPM", "ddpm"), ("DPM-Solver++ 2M", "dpm")], "sampler", "ddim")
+        super().__init__([self.w, self.interval, ipywidgets.HBox([self.label, self.solver])],
+                         [self.w, self.interval, self.label, self.solver], width=520)
 
-    def _redraw(self, change: dict | None) -> None:
+    def picture(self) -> tuple[bytes, str]:
         setting = (self.w.value, self.label.value, self.solver.value, self.interval.value)
-        self.image.value = self.explorer.render(*setting)
-        self.caption.value = f"<p>{html.escape(self.explorer.describe(*setting))}</p>"
+        return self.explorer.render(*setting), self.explorer.describe(*setting)
 
 
 def mixture_explorer(*, w: float = 0.0) -> MixtureWidget:
@@ -142,3 +157,46 @@ class TrainingMonitor(ipywidgets.VBox):
         recent = run.losses[-20:]
         self.caption.value = (f"<p>step {run.step} of {run.recipe.steps}: loss {sum(recent) / len(recent):.4f} "
                               f"(mean of the last {len(recent)}); the same noise each time</p>")
+
+
+class SliderWidget(PictureWidget):
+    """One slider over a view of `views`: `slider` is the control, `view` does the work."""
+
+    def __init__(self, view: NoiseView | TrajectoryView | StepsView, slider: ipywidgets.Widget, *,
+                 play: ipywidgets.Play | None = None, width: int = 1002) -> None:
+        self.view, self.slider, self.play = view, slider, play
+        super().__init__([slider] if play is None else [ipywidgets.HBox([play, slider])], [slider], width=width)
+
+    def picture(self) -> tuple[bytes, str]:
+        return self.view.render(self.slider.value), self.view.describe(self.slider.value)
+
+
+def noise_explorer(images: torch.Tensor, schedule: NoiseSchedule | None = None) -> SliderWidget:
+    """Show images (n, 1, H, W) under noise: a slider over the noise level, or over t where a schedule is given."""
+    if schedule is None:
+        slider = _slider(ipywidgets.FloatSlider, 0.5, 0, 1, "noise level", step=0.05)
+    else:
+        slider = _slider(ipywidgets.IntSlider, schedule.T // 3, 0, schedule.T, "timestep t")
+    slider.continuous_update = True                              # a few milliseconds a picture
+    return SliderWidget(NoiseView(images, schedule), slider)
+
+
+def trajectory_player(states: Iterable[tuple[int, torch.Tensor, torch.Tensor]], *, interval: int = 150) -> SliderWidget:
+    """Play or scrub a reverse process, x_t above x̂_0: `states` as `reverse_process` yields them; `interval` in ms."""
+    view = TrajectoryView(states)
+    last = len(view.states) - 1
+    slider = _slider(ipywidgets.IntSlider, 0, 0, last, "step")
+    slider.continuous_update = True
+    play = ipywidgets.Play(value=0, min=0, max=last, interval=interval)
+    play.observe(lambda change: setattr(slider, "value", change["new"]), names="value")
+    slider.observe(lambda change: setattr(play, "value", change["new"]), names="value")
+    return SliderWidget(view, slider, play=play)
+
+
+def steps_explorer(model: torch.nn.Module, schedule: NoiseSchedule, c: torch.Tensor | None = None) -> SliderWidget:
+    """Show DDIM and the second-order solver from the same noise with few or many steps."""
+    choices = [s for s in (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100, 150) if s <= schedule.T]
+    slider = ipywidgets.SelectionSlider(options=choices, value=min(choices, key=lambda s: abs(s - 10)),
+                                        description="steps", continuous_update=False, style=_WIDE,
+                                        layout=ipywidgets.Layout(width="560px"))
+    return SliderWidget(StepsView(model, schedule, c), slider)

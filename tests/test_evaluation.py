@@ -2,12 +2,13 @@
 
 import pytest
 import scipy.linalg
+import scipy.stats
 import torch
 from helpers import seeded
 from torch import Tensor
 
-from ddpm_course.evaluation import (FeatureStatistics, Judge, Verdict, class_accuracy, diversity, frechet_distance,
-                                    judge_images, nearest_neighbours, saturation, wilson_interval)
+from ddpm_course.evaluation import (FeatureStatistics, Judge, Verdict, class_accuracy, diversity, energy_distance,
+                                    frechet_distance, judge_images, nearest_neighbours, saturation, wilson_interval)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -80,6 +81,31 @@ def test_diversity_is_the_variance_within_a_class_averaged_over_classes():
     assert diversity(features[[0, 0]], labels[[0, 1]]) == 0.0
     with pytest.raises(ValueError, match="two images of class 9"):
         diversity(features[:3], labels[:3])
+
+
+def test_the_energy_distance_by_hand() -> None:
+    line = torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [4.0], [8.0]])
+    assert energy_distance(*line) == pytest.approx(2 * 27 / 6 - 1 - 10 / 3)
+    plane = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[3.0, 0.0], [3.0, 0.0]])
+    assert energy_distance(*plane) == pytest.approx(2 * (3 + 3 + 4 + 4) / 4 - 5 - 0)
+    for a, b in (line, plane):
+        assert energy_distance(b, a) == energy_distance(a, b) == pytest.approx(energy_distance(a + 7, b + 7))
+        assert energy_distance(3 * a, 3 * b) == pytest.approx(3 * energy_distance(a, b))
+
+
+def test_the_energy_distance_is_scipys_squared_without_its_bias() -> None:
+    """scipy's, a square root, counts each point's distance 0 to itself: its means within are (n - 1)/n of ours."""
+    a, b = randn(30, 1), 0.5 + 2 * randn(20, 1, seed=1)
+    within = [float((x - x.T).abs().mean()) / (len(x) - 1) for x in (a, b)]
+    expected = scipy.stats.energy_distance(a[:, 0], b[:, 0])**2 - sum(within)
+    assert expected > 0.05 and energy_distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_energy_distance_of_equal_distributions_is_0_on_average() -> None:
+    found = torch.tensor([energy_distance(randn(6, 2, seed=k), randn(9, 2, seed=1000 + k)) for k in range(600)])
+    error = float(found.std()) / 600**0.5
+    assert error < 0.02 and abs(float(found.mean())) < 4 * error                 # the biased one: 0.5
+    assert bool((found < 0).any()) and energy_distance(randn(6, 2), 3 + randn(9, 2, seed=1)) > 1
 
 
 def test_saturation_is_the_share_of_white_pixels():

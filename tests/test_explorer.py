@@ -148,3 +148,43 @@ def test_a_setting_out_of_range_is_refused_and_not_remembered(change: dict, mess
         with pytest.raises(ValueError, match=message):
             explorer.render(**{**SETTING, "t": 60, **change})
     assert explorer.render(**SETTING, t=60) == GuidanceExplorer(MODEL).render(**SETTING, t=60)
+
+
+def test_the_whole_interval_is_none_at_all(passes: list[int]) -> None:
+    explorer, T = GuidanceExplorer(MODEL), MODEL.schedule.T
+    strip = explorer.strip(**SETTING)
+    assert explorer.strip(**SETTING, interval=(1, T)) is strip and explorer.strip(**SETTING, interval=[1, T]) is strip
+    assert len(passes) == 3
+    assert explorer.render(**SETTING, t=60, interval=(1, T)) == explorer.render(**SETTING, t=60)
+
+
+def test_guidance_acts_within_the_interval_only() -> None:
+    explorer = GuidanceExplorer(MODEL)                           # three steps: t = 150, 100, 50
+    plain, always = explorer.strip(**SETTING | {"w": 0.0}), explorer.strip(**SETTING)
+    late, middle = explorer.strip(**SETTING, interval=(1, 100)), explorer.strip(**SETTING, interval=(100, 100))
+    assert torch.equal(late.states[100], plain.states[100]) and torch.equal(middle.states[50], late.states[50])
+    assert not torch.equal(late.states[100], always.states[100]) and not torch.equal(late.states[50], plain.states[50])
+    assert all(not torch.equal(a.images, b.images) for a, b in itertools.combinations((plain, always, late, middle), 2))
+    assert torch.equal(explorer.strip(**SETTING, interval=(101, 149)).images, plain.images)        # no step lies there
+    pictures = {explorer.render(**SETTING, t=60, interval=interval) for interval in (None, (1, 100), (100, 100))}
+    assert len(pictures) == 3 and explorer.render(**SETTING, t=60, interval=[1, 100]) in pictures
+
+
+def test_a_limited_interval_is_said_in_words_and_a_whole_one_is_not() -> None:
+    explorer = GuidanceExplorer(MODEL, biased_judge(7))
+    plain = explorer.describe(**SETTING)
+    assert "guided only" not in plain and explorer.describe(**SETTING, interval=(1, MODEL.schedule.T)) == plain
+    limited = explorer.describe(**SETTING, interval=(20, 100))
+    assert "noise seed 4, guided only for t in 20 … 100: the judge recognises" in limited
+    sure = 100 * explorer.strip(**SETTING, interval=(20, 100)).confidence.mean().item()
+    assert limited.endswith(f"mean confidence {sure:.0f} %")
+
+
+def test_an_interval_that_ends_before_it_begins_is_refused_and_not_remembered(passes: list[int]) -> None:
+    explorer = GuidanceExplorer(MODEL, memory=1)
+    strip = explorer.strip(**SETTING)
+    del passes[:]
+    for ask in (explorer.strip, explorer.describe, lambda **setting: explorer.render(t=60, **setting)) * 2:
+        with pytest.raises(ValueError, match="t_lo ≤ t_hi"):
+            ask(**SETTING, interval=(100, 20))
+    assert not passes and explorer.strip(**SETTING) is strip     # the only place is still taken by it

@@ -29,6 +29,7 @@ ARROWS = {
     "data": "garments runtime",
     "exact": "randomness schedule",
     "classifier": "schedule unet",
+    "basic_unet": "unet",
     # level 1: what brings them together
     "solvers": "randomness schedule",
     "sampling": "guidance randomness schedule solvers",
@@ -38,14 +39,18 @@ ARROWS = {
     "mixture": "evaluation exact randomness sampling schedule solvers",
     "checkpoints": "classifier conditioning evaluation parameterization schedule unet",
     "plotting": "schedule",
+    "views": "pictures randomness sampling schedule solvers",
     "explorer": "checkpoints data evaluation parameterization pictures randomness sampling",
     # level 2: what a reader uses
-    "widgets": "checkpoints explorer mixture parameterization plotting randomness sampling schedule training",
-    "checks": "guidance sampling schedule solvers",
+    "widgets": "checkpoints explorer mixture parameterization plotting randomness sampling schedule training views",
+    "reports": "",
+    "checks": "guidance reports sampling schedule solvers",
     "__main__": "checkpoints data pictures sampling",
     "experiments": "",
     "experiments.__main__": "experiments runtime",
     "experiments._rows": "checkpoints evaluation",
+    "experiments.ablation": "basic_unet checkpoints data evaluation parameterization randomness records runtime "
+                            "sampling schedule training",
     "experiments.guidance_lab": "checkpoints experiments._rows parameterization randomness records runtime sampling "
                                 "solvers variants",
     "experiments.judge": "checkpoints data evaluation records runtime training",
@@ -60,12 +65,14 @@ ARROWS = {
     "experiments.two_passes": "checkpoints randomness records runtime sampling",
     "experiments.p_uncond": "checkpoints data evaluation models records runtime sampling training",
     "experiments.shipped_model": "checkpoints data models records runtime training",
+    "experiments.terminal_signal": "basic_unet checkpoints data evaluation parameterization randomness records "
+                                   "runtime sampling schedule solvers training",
     "experiments.tradeoff": "checkpoints experiments._rows records runtime sampling"}
 LEVELS = [{"randomness", "schedule", "parameterization", "unet", "conditioning", "guidance", "exact", "data",
-           "classifier", "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
-          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "variants",
+           "classifier", "basic_unet", "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
+          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "views", "variants",
            "mixture"},
-          {"widgets", "checks", "assessment", "__main__", "experiments"}]
+          {"widgets", "reports", "checks", "assessment", "__main__", "experiments"}]
 every_file = pytest.mark.parametrize("module", FILES)
 
 

@@ -3,7 +3,9 @@
 import ast
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import ipywidgets
@@ -17,9 +19,11 @@ from test_explorer import smallest_model
 import ddpm_course
 from ddpm_course.data import FASHION_NAMES
 from ddpm_course.explorer import ONE_OF_EACH
+from ddpm_course.mixture import CLASS_NAMES, MixtureExplorer, lesson_mixture
 from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.solvers import SOLVERS
 from ddpm_course.training import TrainingRun
-from ddpm_course.widgets import GuidanceWidget, TrainingMonitor, guidance_explorer
+from ddpm_course.widgets import GuidanceWidget, MixtureWidget, TrainingMonitor, guidance_explorer, mixture_explorer
 
 MODEL = smallest_model()
 
@@ -32,25 +36,48 @@ def size_of(picture: bytes) -> tuple[int, int]:
         return image.size
 
 
-@pytest.fixture
-def widget(capsys: pytest.CaptureFixture) -> Iterator[GuidanceWidget]:
-    made = guidance_explorer(MODEL, steps=5)
+@contextmanager
+def in_place(made: GuidanceWidget | MixtureWidget, capsys: pytest.CaptureFixture) -> Iterator[None]:
+    """See that nothing is printed or left open, and that the parts of the widget are the same objects afterwards."""
     parts = made.children, made.image, made.caption
-    yield made
+    yield
     assert (made.children, made.image, made.caption) == parts and made.image in made.children
     assert capsys.readouterr() == ("", "") and not plt.get_fignums()
 
 
-def redraws(widget: GuidanceWidget, *moves: Callable[[], object]) -> None:
+@pytest.fixture
+def widget(capsys: pytest.CaptureFixture) -> Iterator[GuidanceWidget]:
+    made = guidance_explorer(MODEL, steps=5)
+    with in_place(made, capsys):
+        yield made
+
+
+@pytest.fixture
+def plane(capsys: pytest.CaptureFixture) -> Iterator[MixtureWidget]:
+    made = MixtureWidget(MixtureExplorer(lesson_mixture(NoiseSchedule.cosine()), n=20, steps=5), w=2.0)
+    with in_place(made, capsys):
+        yield made
+
+
+def asked_for(widget: GuidanceWidget | MixtureWidget) -> tuple[bytes, str]:
+    """Ask the explorer for the picture and the caption of the controls' values."""
+    interval = widget.interval.value
+    if isinstance(widget, MixtureWidget):
+        setting = widget.w.value, widget.label.value, widget.solver.value, interval
+        return widget.explorer.render(*setting), f"<p>{widget.explorer.describe(*setting)}</p>"
+    setting = widget.w.value, widget.label.value, widget.steps.value, widget.seed.value
+    picture = widget.explorer.render(*setting, widget.t.value, interval)
+    return picture, f"<p>{widget.explorer.describe(*setting, interval)}</p>"
+
+
+def redraws(widget: GuidanceWidget | MixtureWidget, *moves: Callable[[], object]) -> None:
     """Make each move and see a new picture of the same size, that of the controls' values, and a caption for it."""
     size = size_of(widget.image.value)
     for move in moves:
         before = bytes(widget.image.value)
         move()
-        setting = widget.w.value, widget.label.value, widget.steps.value, widget.seed.value
         assert widget.image.value != before and size_of(widget.image.value) == size
-        assert widget.image.value == widget.explorer.render(*setting, widget.t.value)
-        assert widget.caption.value == f"<p>{widget.explorer.describe(*setting)}</p>"
+        assert (widget.image.value, widget.caption.value) == asked_for(widget)
 
 
 def to(control: ipywidgets.Widget, *values: object) -> list[Callable[[], None]]:
@@ -79,6 +106,17 @@ def test_every_stored_t_shows_its_own_predictions(widget: GuidanceWidget) -> Non
     redraws(widget, *to(widget.t, 1, 90, 120, 150, 60))
 
 
+def test_a_limited_interval_has_its_own_picture_and_the_whole_one_brings_the_first_back(widget: GuidanceWidget) -> None:
+    whole = (1, MODEL.schedule.T)
+    assert (widget.interval.min, widget.interval.max, widget.interval.value) == (*whole, whole)
+    widget.w.value = 3.0                                         # at w = 0 there is nothing to limit
+    first = bytes(widget.image.value), widget.caption.value
+    redraws(widget, *to(widget.interval, (20, 100), (20, 60)))
+    assert "guided only for t in 20 … 60" in widget.caption.value and "guided only" not in first[1]
+    widget.interval.value = whole
+    assert (widget.image.value, widget.caption.value) == first
+
+
 def test_new_noise_counts_the_seed_up_and_wraps_around(widget: GuidanceWidget) -> None:
     last = widget.seed.max
     redraws(widget, *to(widget.seed, 1, last), widget.new_noise.click, widget.new_noise.click)
@@ -88,7 +126,7 @@ def test_new_noise_counts_the_seed_up_and_wraps_around(widget: GuidanceWidget) -
 
 
 def test_the_sliders_wait_for_the_hand_and_a_setting_seen_before_comes_back(widget: GuidanceWidget) -> None:
-    assert not widget.w.continuous_update and not widget.t.continuous_update
+    assert not any(slider.continuous_update for slider in (widget.w, widget.interval, widget.t))
     first = bytes(widget.image.value)
     widget.w.value, widget.w.value = 3.0, 0.0
     assert widget.image.value == first
@@ -100,6 +138,33 @@ def test_the_first_setting_is_that_of_the_call_and_a_wrong_one_is_refused() -> N
     for wrong in ({"label": 10}, {"steps": 7}):
         with pytest.raises(Exception, match="[Ii]nvalid selection"):
             guidance_explorer(MODEL, **wrong)
+
+
+def test_every_control_of_the_plane_draws_its_own_picture(plane: MixtureWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plane.explorer, "render", cache(plane.explorer.render))  # the test asks again what was drawn
+    assert (plane.w.min, plane.w.max, plane.w.step) == (-1, 8, 0.5) and plane.interval.value == (1, 150)
+    assert [value for _, value in plane.label.options] == list(range(len(CLASS_NAMES)))
+    assert {value for _, value in plane.solver.options} == set(SOLVERS) and plane.solver.value == "ddim"
+    redraws(plane, *to(plane.w, -1.0, 8.0, 2.5), *to(plane.interval, (20, 100)), *to(plane.solver, "ddpm", "dpm"),
+            *to(plane.label, 1, 2))
+    for part in (CLASS_NAMES[2], "by dpm", "w = 2.5 for t in 20 … 100"):
+        assert part in plane.caption.value
+
+
+def test_the_planes_sliders_wait_for_the_hand_and_a_setting_seen_before_comes_back(plane: MixtureWidget) -> None:
+    assert not plane.w.continuous_update and not plane.interval.continuous_update
+    first = bytes(plane.image.value), plane.caption.value
+    for control, value in ((plane.w, 3.0), (plane.interval, (20, 100)), (plane.label, 1), (plane.solver, "ddpm")):
+        before, control.value = control.value, value
+        assert plane.image.value != first[0] and plane.caption.value != first[1]
+        control.value = before
+        assert (plane.image.value, plane.caption.value) == first
+
+
+def test_the_plane_starts_at_the_w_of_the_call_and_its_whole_picture_is_that_of_the_lesson() -> None:
+    made = mixture_explorer(w=1.5)
+    lesson = MixtureExplorer(lesson_mixture(NoiseSchedule.cosine()))
+    assert made.w.value == 1.5 and made.image.value == lesson.render(1.5, 0, "ddim", (1, 150))
 
 
 def test_the_monitor_redraws_in_place_every_few_steps_and_at_the_end(capsys: pytest.CaptureFixture) -> None:
