@@ -94,7 +94,7 @@ class MixtureExplorer:
             ax.contour(x, y, density.reshape(PIXELS, PIXELS), levels=[0.1 * float(density.max())], colors=colour)
         ax.plot(*dots.T, ".", color=COLOURS[c], markersize=3.5)
         ax.set(xlim=side, ylim=side, xticks=[], yticks=[])
-        ax.set_title(f"class {CLASS_NAMES[c]}, w = {w:g}", fontsize=10)
+        ax.set_title(f"class {CLASS_NAMES[c]}, w = {w:g}", fontsize=14)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         return buffer.getvalue()

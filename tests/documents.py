@@ -76,9 +76,9 @@ def source_of(reference: str) -> str:
 def missing_line(quoted: str, source: str) -> str | None:
     """Return the first quoted line that does not stand where it should, or None when all are there in order.
 
-    A quote may be moved to the left as a whole, by one or two levels of indentation.
+    A quote may be moved to the left as a whole, by some levels of indentation.
     """
-    missing = [_missing_line(quoted, source.splitlines(), " " * margin) for margin in (0, 4, 8)]
+    missing = [_missing_line(quoted, source.splitlines(), " " * margin) for margin in (0, 4, 8, 12)]
     return None if None in missing else missing[0]
 
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 TEXTS = sorted([*(ROOT / "answers").glob("*.md"), *(ROOT / "walkthroughs").glob("*.md")])
 LEVELS = {"Beginner": range(1, 5), "Intermediate": range(5, 9), "Advanced": range(9, 13),
           "Implementation": range(13, 17)}
-FIGURE = re.compile(r"(?<![\w.,=^])(?<!= )(?<!arXiv )(?:(\d+(?:\.\d+)?)(?= ?%)|(\d+\.\d+)(?![\w.%]))")
+FIGURE = re.compile(r"(?<![\w.,=^§])(?<!= )(?<!arXiv )(?<!section )(?!\d{4}\.\d{5})"
+                    r"(?:(\d+(?:\.\d+)?)(?= ?%)|(\d+\.\d+)(?![\w.%]))")
 CITED = {  # figures of sentences that no block prints: definitions and facts with a source
     "04_Classifier_Free_Diffusion.md": {"95 %": "a level of confidence", "10 %": "the classes are equally frequent",
                                         "0 %": "p_uncond", "50 %": "p_uncond", "20 %": "p_uncond",
