@@ -20,8 +20,9 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
 
 def card() -> str:
     """Compose the card in Markdown."""
-    model, judge, tradeoff = (load_record(name) for name in ("shipped_model", "judge", "tradeoff"))
-    return "\n".join([*_about(model, judge), "", *_figures(tradeoff), "", *_classes(tradeoff), "",
+    model, judge, tradeoff, noisy = (load_record(name) for name in ("shipped_model", "judge", "tradeoff",
+                                                                    "noisy_classifier"))
+    return "\n".join([*_about(model, judge), _classifier(noisy), "", *_figures(tradeoff), "", *_classes(tradeoff), "",
                       *_limits()]) + "\n"
 
 
@@ -45,6 +46,14 @@ def _about(model: dict, judge: dict) -> list[str]:
         f"parameters, trained on the first {judge['recipe']['training_images']:,} training images for "
         f"{judge['recipe']['steps']:,} steps of {judge['recipe']['batch_size']}; accuracy on the 10,000 test images "
         f"{real['accuracy']:.2%}. With it ship the mean and covariance of its features on the test set."]
+
+
+def _classifier(noisy: dict) -> str:
+    first, last = noisy["levels"][0], noisy["levels"][-1]
+    return (f"* **`classifier.safetensors`**: a classifier of noisy images for classifier guidance, nothing else; "
+            f"{noisy['parameters']:,} parameters, {noisy['recipe']['steps']:,} steps of {noisy['recipe']['batch_size']} "
+            f"of the 60,000 training images, each under the noise of a random t. It recognises {first['accuracy']:.1%} of "
+            f"{noisy['n']:,} test images at t = {first['t']} and {last['accuracy']:.1%} at t = {last['t']}.")
 
 
 def _figures(tradeoff: dict) -> list[str]:
