@@ -49,10 +49,10 @@ def _about(model: dict, judge: dict) -> list[str]:
 
 
 def _classifier(noisy: dict) -> str:
-    first, last = noisy["levels"][0], noisy["levels"][-1]
-    return (f"* **`classifier.safetensors`**: a classifier of noisy images for classifier guidance, nothing else; "
-            f"{noisy['parameters']:,} parameters, {noisy['recipe']['steps']:,} steps of {noisy['recipe']['batch_size']} "
-            f"of the 60,000 training images, each under the noise of a random t. It recognises {first['accuracy']:.1%} of "
+    first, last, recipe = noisy["levels"][0], noisy["levels"][-1], noisy["recipe"]
+    return ("* **`classifier.safetensors`**: a classifier of noisy images, for classifier guidance and nothing else; "
+            f"{noisy['parameters']:,} parameters, {recipe['steps']:,} steps of {recipe['batch_size']} of the 60,000 "
+            f"training images, each under the noise of a random t. It recognises {first['accuracy']:.1%} of "
             f"{noisy['n']:,} test images at t = {first['t']} and {last['accuracy']:.1%} at t = {last['t']}.")
 
 
