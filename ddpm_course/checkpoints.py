@@ -81,7 +81,10 @@ def load_judge(name: str | Path = "judge") -> TrainedJudge:
 
 
 def save_classifier(classifier: NoisyClassifier, path: str | Path) -> None:
-    """Write a classifier of noisy images, of the default widths, to `path` in one move, weights as float16."""
+    """Write a classifier of noisy images, of the default size (else ValueError), to `path`, weights as float16."""
+    if {k: v.shape for k, v in classifier.state_dict().items()} != \
+            {k: v.shape for k, v in NoisyClassifier().state_dict().items()}:
+        raise ValueError("only a NoisyClassifier of the default size can be saved: its file holds no sizes")
     tensors = {f"classifier.{name}": value.half() for name, value in classifier.state_dict().items()}
     _write(path, tensors, "noisy classifier", {})
 

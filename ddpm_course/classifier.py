@@ -47,7 +47,12 @@ def classifier_loss(model: NoisyClassifier, schedule: NoiseSchedule, x_0: Tensor
 
 
 def class_gradient(classifier: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-    """Return ∇ log p(c | x_t) with respect to x_t, of x_t's shape; `classifier(x_t, t)` gives logits (B, n)."""
+    """Return ∇ log p(c | x_t) with respect to x_t, of x_t's shape; `classifier(x_t, t)` gives logits (B, n).
+
+    c (B,), one class per image, else ValueError.
+    """
+    if len(c) != len(x_t):
+        raise ValueError(f"one class per image is needed: got {len(c)} for {len(x_t)} images")
     with torch.enable_grad():
         x = x_t.detach().requires_grad_(True)
         log_p = F.log_softmax(classifier(x, t), dim=1)[torch.arange(len(c), device=c.device), c]         # (B,)

@@ -55,8 +55,11 @@ def rescale(guided: Tensor, conditional: Tensor, phi: float) -> Tensor:
     guided, conditional (B, …); the spreads are over all but B; φ in [0, 1], 0 changes nothing, else ValueError.
     Lin et al., arXiv 2305.08891, §3.4, rescale the network's own output, there and here v.
     """
-    if not 0 <= phi <= 1:
-        raise ValueError(f"φ must lie in [0, 1]; got {phi}")
+    if not 0 <= phi <= 1 or guided.shape != conditional.shape:
+        raise ValueError(f"φ must lie in [0, 1], and the outputs have one shape; got φ = {phi}, "
+                         f"{tuple(guided.shape)} and {tuple(conditional.shape)}")
+    if phi == 0:
+        return guided
     axes = tuple(range(1, guided.dim()))
     ratio = conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True)         # (B, 1, …)
     return (phi * ratio + 1 - phi) * guided

@@ -59,6 +59,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             part.training = True
 
 
+def _check_guidance(w: float | Tensor, batch: int, c: Tensor | None) -> Tensor:
+    """Return w as a tensor. Raises ValueError when it is not finite, not one per image, or asks for ∅ to be guided."""
+    check_weight(w, batch)
+    weights = torch.as_tensor(w)
+    if c is None and bool((weights != 0).any()):
+        raise ValueError(f"guidance needs a condition: w = {w} was given with c = None (w = 0 samples without one)")
+    return weights
+
+
 @torch.no_grad()
 def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w: float | Tensor = 0.0) -> Tensor:
     """Predict the guided noise at one timestep t for a whole batch x_t (B, …), in eval mode.
@@ -66,10 +75,7 @@ def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w
     One pass where one is enough: c = None or w = -1 needs ε_∅ only, w = 0 needs ε_c only (exactly, so that the result
     is continuous in w). Raises ValueError for w that is not finite, or w ≠ 0 without a class.
     """
-    check_weight(w, len(x_t))
-    weights = torch.as_tensor(w)
-    if c is None and bool((weights != 0).any()):
-        raise ValueError(f"guidance needs a condition: w = {w} was given with c = None (w = 0 samples without one)")
+    weights = _check_guidance(w, len(x_t), c)
     times = torch.full((len(x_t),), t, device=x_t.device)
     with evaluating(model):
         if c is None or bool((weights == -1).all()):
@@ -91,6 +97,7 @@ def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: T
     """
     if c is not None and len(c) != len(x_T):
         raise ValueError(f"one condition per image is needed: got {len(c)} for {len(x_T)} images")
+    _check_guidance(w, len(x_T), c)                              # at once, also when the interval begins later
     times = step_times(schedule.T, steps)
     x_t, previous = x_T, None
     for t, s in zip(times[:-1], times[1:]):

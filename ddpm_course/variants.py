@@ -31,7 +31,7 @@ class _Conditional(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         if c is None:
             raise ValueError(f"{type(self).__name__} has no prediction without a class, so w = -1 and c = None do not "
-                             "exist here; sample from the plain model instead")
+                             "exist here (and Rescaled, guided already, takes w = 0 only); use the plain model for it")
         return self.model(x_t, t, c)
 
 
@@ -87,6 +87,8 @@ def cfg_plus_plus_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor
     With h = λ_s - λ_t, the step in half log-SNR, it equals classifier-free guidance with 1 + w_t = λ / (1 - e^{-h}):
     one λ is a stronger guidance the more steps there are.
     """
+    if c is None or len(c) != len(x_T):
+        raise ValueError(f"CFG++ needs one class per image; got {None if c is None else len(c)} for {len(x_T)} images")
     times = step_times(schedule.T, steps)
     x_t = x_T
     for t, s in zip(times[:-1], times[1:]):

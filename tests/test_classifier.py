@@ -1,6 +1,7 @@
 """The classifier of noisy images: its gradient against finite differences, its loss, its training, its file."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -185,3 +186,11 @@ def test_on_record_accuracy_falls_with_the_noise_from_good_to_guessing() -> None
     assert all(later < earlier for earlier, later in zip(accuracies, accuracies[1:]))
     for level in levels:
         assert 0 <= level["interval"][0] <= level["accuracy"] <= level["interval"][1] <= 1
+
+
+def test_a_class_for_some_images_only_or_a_classifier_of_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="one class per image"):
+        class_gradient(classifier(), torch.zeros(3, 1, 8, 8), T, C[:2])
+    with pytest.raises(ValueError, match="default size"):
+        save_classifier(classifier(), tmp_path / "classifier.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,8 @@ from sybil.document import Document
 from documents import Parser  # isort: skip
 
 ROOT = Path(__file__).parent.parent
-TEXTS = sorted([*(ROOT / "answers").glob("*.md"), *(ROOT / "walkthroughs").glob("*.md")])
+TEXTS = sorted(file for folder in ("answers", "walkthroughs", "notebooks") for file in (ROOT / folder).iterdir()
+               if file.suffix in (".md", ".ipynb"))
 LEVELS = {"Beginner": range(1, 5), "Intermediate": range(5, 9), "Advanced": range(9, 13),
           "Implementation": range(13, 17)}
 FIGURE = re.compile(r"(?<![\w.,=^§])(?<!= )(?<!arXiv )(?<!section )(?!\d{4}\.\d{5})"
@@ -85,8 +86,9 @@ def sentences_and_outputs(file: Path) -> tuple[str, str]:
     if file.suffix == ".ipynb":
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         prose = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-        outputs = "\n".join("".join(out.get("text", out.get("data", {}).get("text/plain", "")))
-                            for cell in cells for out in cell.get("outputs", []))
+        shown = [out.get("data", {}) | {"text": out.get("text", "")} for cell in cells for out in cell.get("outputs", [])]
+        tables = ["".join(out["text/html"]) for out in shown if "<table" in "".join(out.get("text/html", ""))]
+        outputs = "\n".join(["".join(out["text"]) for out in shown] + [re.sub(r"<[^>]+>", " ", t) for t in tables])
     else:
         text = file.read_text(encoding="utf-8")
         outputs = "\n".join(re.findall(r"^```text\n(.*?)^```", text, re.M | re.S))

@@ -193,3 +193,19 @@ def test_without_noise_or_without_a_gradient_the_classifiers_null_is_the_conditi
     eps_c, gradient = normals(2)
     assert torch.equal(classifier_null(eps_c, gradient, 0.0), eps_c)
     assert torch.equal(classifier_null(eps_c, torch.zeros_like(gradient), 0.7), eps_c)
+
+
+def test_rescaling_by_nothing_changes_nothing_even_where_there_is_no_spread() -> None:
+    flat = torch.ones(2, 1, 4, 4)
+    assert torch.equal(rescale(flat, flat, 0.0), flat)
+    with pytest.raises(ValueError, match="one shape"):
+        rescale(flat, flat[:1], 0.5)
+
+
+@pytest.mark.parametrize("w, c, message", [(float("nan"), C, "finite"), (torch.ones(2), C, "one per image"),
+                                           (1.0, None, "needs a condition")])
+def test_a_wrong_weight_is_refused_at_once_also_where_the_interval_begins_later(
+        w: float | Tensor, c: Tensor | None, message: str) -> None:
+    x_T = torch.zeros(3, 1, 8, 8)
+    with pytest.raises(ValueError, match=message):
+        next(reverse_process(NET, SCHEDULE, x_T, c, w, interval=(1, 2), steps=4))

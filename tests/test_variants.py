@@ -1,4 +1,4 @@
-"""Models that guide by something else than ∅, each against its formula and, where there is one, against exact scores."""
+"""Models that guide by something else than ∅: each against its formula and, where there are any, exact scores."""
 
 import math
 
@@ -136,8 +136,8 @@ def test_an_exact_classifier_guides_as_the_exact_null_does(w: float) -> None:
     """Bayes' rule: ∇ log p(c | x_t) = ∇ log p(x_t | c) - ∇ log p(x_t), so that both guided predictions are one."""
     guided = ClassifierGuided(MIXTURE, Bayes(), SCHEDULE)
     for t in (1, 10, 75, 140, 150):
-        torch.testing.assert_close(guided_eps(guided, plane(), t, LABELS, w), guided_eps(MIXTURE, plane(), t, LABELS, w),
-                                   rtol=0, atol=1e-8)
+        free = guided_eps(MIXTURE, plane(), t, LABELS, w)
+        torch.testing.assert_close(guided_eps(guided, plane(), t, LABELS, w), free, rtol=0, atol=1e-8)
     x_0 = draw(guided, plane(), w, steps=25)
     torch.testing.assert_close(x_0, draw(MIXTURE, plane(), w, steps=25), rtol=0, atol=1e-8)
     assert w == 0 or not torch.allclose(x_0, draw(MIXTURE, plane(), 0.0, steps=25), atol=0.01)
@@ -207,12 +207,19 @@ def test_cfg_plus_plus_is_classifier_free_guidance_by_ddim_with_a_w_of_the_step(
 
 def test_cfg_plus_plus_never_clips_and_visits_every_t_unless_told() -> None:
     far = GaussianModel(SCHEDULE, 6.0, 0.01, 6.0, 0.01)
-    frames = list(cfg_plus_plus_process(far, SCHEDULE, plane(), LABELS, 1.0))
+    frames = list(cfg_plus_plus_process(far, SCHEDULE, plane().requires_grad_(), LABELS, 1.0))
     assert [t for t, _, _ in frames] == list(range(150, -1, -1))
     assert all(x_0_hat.min() > 5 for _, _, x_0_hat in frames)
+    assert not frames[-1][1].requires_grad                       # no graph is built over the steps
 
 
 @pytest.mark.parametrize("lam", [-0.1, 1.5, math.nan])
 def test_cfg_plus_plus_refuses_what_is_no_lambda(lam: float) -> None:
     with pytest.raises(ValueError, match="λ"):
         list(cfg_plus_plus_process(MIXTURE, SCHEDULE, plane(), LABELS, lam, steps=2))
+
+
+@pytest.mark.parametrize("c", [None, torch.tensor([0])])
+def test_cfg_plus_plus_wants_one_class_per_image(c: Tensor | None) -> None:
+    with pytest.raises(ValueError, match="one class per image"):
+        next(cfg_plus_plus_process(MIXTURE, SCHEDULE, torch.zeros(3, 2), c, 0.5, steps=2))
