@@ -86,13 +86,15 @@ def sentences_and_outputs(file: Path) -> tuple[str, str]:
     if file.suffix == ".ipynb":
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         prose = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-        shown = [out.get("data", {}) | {"text": out.get("text", "")} for cell in cells for out in cell.get("outputs", [])]
+        every = [out for cell in cells for out in cell.get("outputs", [])]
+        shown = [out.get("data", {}) | {"text": out.get("text", "")} for out in every]
         tables = ["".join(out["text/html"]) for out in shown if "<table" in "".join(out.get("text/html", ""))]
         outputs = "\n".join(["".join(out["text"]) for out in shown] + [re.sub(r"<[^>]+>", " ", t) for t in tables])
     else:
         text = file.read_text(encoding="utf-8")
         outputs = "\n".join(re.findall(r"^```text\n(.*?)^```", text, re.M | re.S))
         prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    prose = re.sub(r"^#+ .*$", "", prose, flags=re.M)                        # headings have numbers of their own
     prose = re.sub(r"\$\$.*?\$\$|`[^`]*`|\]\([^)]*\)|\$[^$\n]*\$|!\[[^\]]*\]", " ", prose, flags=re.S)
     return prose, outputs
 
