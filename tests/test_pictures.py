@@ -8,7 +8,7 @@ from helpers import seeded
 from PIL import Image
 from torch import Tensor
 
-from ddpm_course.pictures import BLUE, ORANGE, Row, gray, sheet, signed
+from ddpm_course.pictures import BLUE, ORANGE, Row, gray, sheet, side_by_side, signed
 
 GAP, LINE = 4, 15                                                # pixels between tiles; of a caption's line
 
@@ -117,3 +117,11 @@ def test_equal_rows_give_equal_bytes() -> None:
 def test_a_sheet_without_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         sheet([])
+
+
+def test_pictures_stand_side_by_side_pixel_by_pixel_and_shrink() -> None:
+    left, right = (sheet([Row("", tiles(1, seed=seed))], margin=margin) for seed, margin in ((0, 0), (1, 10)))
+    both = decoded(side_by_side([left, right]))
+    assert torch.equal(both, torch.cat([decoded(left), decoded(right)], dim=1))
+    half = decoded(side_by_side([left, right], shrink=2))
+    assert half.shape == (both.shape[0] // 2, both.shape[1] // 2, 3)

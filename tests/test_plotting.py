@@ -11,15 +11,18 @@ from helpers import seeded
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpm_course.plotting import COLOURS, plot_losses, plot_schedule, plot_tradeoff, show_grid
+from ddpm_course.plotting import COLOURS, plot_losses, plot_methods, plot_schedule, plot_tradeoff, show_grid
 from ddpm_course.schedule import NoiseSchedule
 
+ARMS = [{"method": method, "strength": w, "accuracy": 0.8 + 0.05 * w, "frechet": 2.0 - w,
+         "intervals": {"accuracy": (0.7, 0.9), "frechet": (1.0, 3.0)}} for method in ("a", "b") for w in (0.0, 1.0)]
 IMAGES = torch.rand(7, 1, 4, 5, generator=seeded()) * 2 - 1
 PLOTS: dict[str, Callable[..., Axes]] = {
     "show_grid": lambda **ax: show_grid(IMAGES, **ax),
     "plot_schedule": lambda **ax: plot_schedule(NoiseSchedule.cosine(), **ax),
     "plot_losses": lambda **ax: plot_losses([3.0, 2.0, 1.0], **ax),
-    "plot_tradeoff": lambda **ax: plot_tradeoff([0, 1], [0.5, 0.7], intervals=[(0.4, 0.6), (0.6, 0.8)], real=0.9, **ax)}
+    "plot_tradeoff": lambda **ax: plot_tradeoff([0, 1], [0.5, 0.7], intervals=[(0.4, 0.6), (0.6, 0.8)], real=0.9, **ax),
+    "plot_methods": lambda **ax: plot_methods(ARMS, "accuracy", "frechet", **ax)}
 every_plot = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS.keys())
 
 
@@ -129,3 +132,13 @@ def test_the_tradeoff_draws_figures_intervals_and_the_real_images() -> None:
     assert ax.lines[0].get_color() == COLOURS[2]
     plain = plot_tradeoff(w, figures, ax=new_axes())
     assert len(plain.lines) == 1 and not plain.collections and plain.get_legend() is None
+
+
+def test_methods_are_lines_through_their_strengths_with_both_intervals() -> None:
+    ax = plot_methods(ARMS, "accuracy", "frechet", labels={"b": "second"}, ax=new_axes())
+    assert len(ax.lines) == 1 and ax.lines[0].get_label() == "second"
+    assert np.allclose(data(ax, 0), ([0.8, 0.85], [2.0, 1.0]))
+    assert sorted(text.get_text() for text in ax.texts) == ["0", "1"] and len(ax.collections) == 4
+    ends = sorted(np.round(bar.get_segments()[0], 6).tolist() for bar in ax.collections)
+    assert [[0.7, 2.0], [0.9, 2.0]] in ends and [[0.85, 1.0], [0.85, 3.0]] in ends
+    assert len(plot_methods(ARMS, "accuracy", "frechet", ax=new_axes()).lines) == 2
