@@ -1,7 +1,8 @@
 """Rows of judged images, shared by the experiments that score samples: kept when finished, summed up with intervals.
 
-A row is some images of one setting and one seed; a setting's figures are of all its rows together, and their 95 %
-intervals come from the rows by the delete-one jackknife, each row having a seed of its own.
+A row is some images of one setting and one seed; a setting's figures are of all its rows together. The 95 % interval
+of the accuracy is Wilson's; those of the other figures come from the rows, each of a seed of its own, by the delete-one
+jackknife and Student's t.
 """
 
 import math
@@ -20,6 +21,7 @@ from ddpm_course.evaluation import (
     frechet_distance,
     judge_images,
     saturation,
+    wilson_interval,
 )
 
 Row = dict[str, Tensor | float]
@@ -56,6 +58,7 @@ def summary(rows: list[Row], trained_judge: TrainedJudge) -> dict:
     together = figures(rows, trained_judge)
     left_out = [figures(rows[:k] + rows[k + 1:], trained_judge) for k in range(len(rows))]
     intervals = {name: jackknife(value, [f[name] for f in left_out]) for name, value in together.items()}
+    intervals["accuracy"] = wilson_interval(together["accuracy"], sum(len(row["labels"]) for row in rows))
     hits = torch.cat([row["probabilities"].argmax(dim=1) == row["labels"] for row in rows])
     labels = torch.cat([row["labels"] for row in rows])
     return {"n": len(labels)} | together | {
@@ -64,7 +67,13 @@ def summary(rows: list[Row], trained_judge: TrainedJudge) -> dict:
 
 
 def jackknife(value: float, left_out: list[float]) -> tuple[float, float]:
-    """Return value ± 1.96 standard errors from the values with one row left out (Efron & Stein, Ann. Stat. 9, 1981)."""
+    """Return the 95 % interval from the values with one row left out (Efron & Stein, Ann. Stat. 9, 1981)."""
     m, mean = len(left_out), sum(left_out) / len(left_out)
     error = math.sqrt((m - 1) / m * sum((v - mean) ** 2 for v in left_out))
-    return value - 1.96 * error, value + 1.96 * error
+    return value - t_quantile(m - 1) * error, value + t_quantile(m - 1) * error
+
+
+def t_quantile(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t: few rows know their own spread badly, so the interval is wider."""
+    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+    return table[freedom - 1] if freedom <= len(table) else 1.96 + 2.37 / freedom + 2.8 / freedom**2

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from ddpm_course.evaluation import energy_distance
 from ddpm_course.exact import ExactModel
+from ddpm_course.experiments._rows import t_quantile
 from ddpm_course.mixture import lesson_mixture
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
@@ -98,6 +99,7 @@ def figures(truth: ExactModel, draw: Draw, n: int, seed: int) -> dict[str, float
 
 
 def interval(values: list[float]) -> dict[str, float]:
-    """Return the mean over seeds and the half width of its 95 % interval (normal approximation)."""
+    """Return the mean over seeds and the half width of its 95 % interval (Student's t)."""
     values = torch.tensor(values, dtype=torch.float64)
-    return {"mean": values.mean().item(), "half_width": 1.96 * values.std().item() / len(values) ** 0.5}
+    half = t_quantile(len(values) - 1) * values.std().item() / len(values) ** 0.5
+    return {"mean": values.mean().item(), "half_width": half}
