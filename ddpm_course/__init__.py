@@ -5,6 +5,7 @@
     conditioning        condition → vector, and the null condition ∅
     unet                the network ε_θ(x_t, t, c): class-free encoder, decoder that knows the class
     basic_unet          the first lessons' small U-Nets, one choice at a time
+    denoising           one noise level, and the network that removes it
     models              the two sizes of it that the course trains
     guidance            (1 + w) ε_c - w ε_∅
     solvers             one reverse step: DDPM, DDIM, DPM-Solver++ 2M
@@ -22,7 +23,10 @@
     plotting, pictures  tensors → axes; tensors → PNG bytes
     explorer, views     what stands behind the sliders
     widgets             the sliders
-    checks, reports     the exercises' checks, and what they are made of
+    checks, reports     the exercises' checks, lesson 04's first; and what they are made of
+    checks_unets        the checks of lesson 01
+    checks_diffusion    the checks of lesson 02
+    checks_training     the checks of lesson 03
     lesson              a notebook's folded sources and its tables
     start               sets everything up: `python -m ddpm_course.start lab`
 """

@@ -13,18 +13,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from ddpm_course.denoising import mix_noise
 from ddpm_course.pictures import Row, gray, sheet
 from ddpm_course.randomness import normal
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import SOLVERS
-
-
-def mix_noise(x_0: Tensor, level: float, eps: Tensor) -> Tensor:
-    """Return √(1 - b) x_0 + √b ε for a noise level b in [0, 1]; images (B, …). There is no t yet in lesson 01."""
-    if not 0 <= level <= 1:
-        raise ValueError(f"the noise level lies in [0, 1]; got {level}")
-    return (1 - level) ** 0.5 * x_0 + level**0.5 * eps
 
 
 class NoiseView:

@@ -42,3 +42,23 @@ def test_notebook_04_reads_the_p_uncond_record_rightly() -> None:
     assert max(rows, key=lambda p: rows[p]["2"]["frechet_percent"]) == 0.0
     assert min(rows, key=lambda p: rows[p]["0"]["accuracy"]) == 0.5
     assert "at w = 2 both figures are the worst of their columns" in sentences("04_Classifier_Free_Diffusion.ipynb")
+
+
+def test_notebook_01_quotes_the_fixed_level_record() -> None:
+    text, record = sentences("01_UNets.ipynb"), load_record("fixed_level")
+    skips, none = ([r for r in record["rows"] if r["level"] == 0.5 and r["skips"] is kind] for kind in (True, False))
+    first, mean = skips[0], record["alternatives"]["the mean image"]["mse"]
+    for quoted in (f"test images is about {first['mse']:.3f} per pixel; always answering with the mean image gives "
+                   f"{mean:.3f}", f"detail {100 * none[1]['detail']:.0f} to {100 * none[0]['detail']:.0f} % is left "
+                   f"instead of {100 * first['detail']:.0f} %", f"{first['other_levels']['0.05']:.3f} at 0.05",
+                   f"its error, {first['other_levels']['0.99']:.3f}, is far above"):
+        assert quoted in text
+    for with_skips, without in zip(skips, none):
+        assert 1.1 < without["mse"] / with_skips["mse"] < 1.2                    # "about a seventh"
+        assert without["mse"] - without["half_width"] > with_skips["mse"] + with_skips["half_width"]
+    rounds = [way for row in skips for way in row["from_noise"].values()]
+    last = sorted(f"{way['10']['frechet_percent']:.0f}" for way in rounds)
+    assert f"still at {last[0]} to {last[-1]} %" in text
+    assert f"have {record['references']['real']['frechet_percent']:.1f} %" in text
+    assert " and ".join(f"{row['from_noise']['as they are']['1']['frechet_percent']:.0f}" for row in skips) in text
+    assert all(way["1"]["frechet_percent"] < record["references"]["noise"]["frechet_percent"] for way in rounds)

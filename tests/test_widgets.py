@@ -140,7 +140,7 @@ def test_the_first_setting_is_that_of_the_call_and_a_wrong_one_is_refused() -> N
             guidance_explorer(MODEL, **wrong)
 
 
-def test_every_control_of_the_plane_draws_its_own_picture(plane: MixtureWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_control_of_the_plane_has_its_own_picture(plane: MixtureWidget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plane.explorer, "render", cache(plane.explorer.render))  # the test asks again what was drawn
     assert (plane.w.min, plane.w.max, plane.w.step) == (-1, 8, 0.5) and plane.interval.value == (1, 150)
     assert [value for _, value in plane.label.options] == list(range(len(CLASS_NAMES)))

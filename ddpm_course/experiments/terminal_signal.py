@@ -1,4 +1,4 @@
-"""How much signal may x_T keep? `python -m ddpm_course.experiments terminal_signal` (about half an hour of one core).
+"""How much signal may x_T keep? `python -m ddpm_course.experiments terminal_signal` (half an hour of one core).
 
 One network, one recipe, ε-prediction, and four schedules of 150 steps that differ in where ᾱ ends: the popular
 β ∈ [1e-4, 0.02], which was made for 1,000 steps; the same stretched to 150; the course's cosine, cut off at 1e-4; and
@@ -27,7 +27,7 @@ from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import Ancestral
 from ddpm_course.training import Recipe, train
 
-SEEDS, BATCH, N_IMAGES, T = (0, 1), 64, 500, 150
+SEEDS, BATCH, N_IMAGES, T = (0,), 64, 500, 150
 RECIPE = Recipe(steps=1000, lr=2e-3, warmup=100, ema_decay=0.99)
 
 
