@@ -38,6 +38,11 @@ def _dropdown(options: list, text: str, value: int | str) -> ipywidgets.Dropdown
                                layout=ipywidgets.Layout(width="280px"))
 
 
+def picture_frame(png: bytes = b"", *, width: int = 1002) -> ipywidgets.Image:
+    """Return a frame that shows PNG bytes; set its `value` to show others in the same place, as while training."""
+    return ipywidgets.Image(value=png, format="png", width=width, layout=ipywidgets.Layout(max_width="100%"))
+
+
 class PictureWidget(ipywidgets.VBox):
     """A picture and its caption under some rows of controls; when a control moves, both are set in place.
 
@@ -45,8 +50,7 @@ class PictureWidget(ipywidgets.VBox):
     """
 
     def __init__(self, rows: list[ipywidgets.Widget], controls: list[ipywidgets.Widget], *, width: int) -> None:
-        self.image = ipywidgets.Image(format="png", width=width, layout=ipywidgets.Layout(max_width="100%"))
-        self.caption = ipywidgets.HTML()
+        self.image, self.caption = picture_frame(width=width), ipywidgets.HTML()
         super().__init__([*rows, self.image, self.caption])
         for control in controls:
             control.observe(self._redraw, names="value")

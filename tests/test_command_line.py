@@ -1,5 +1,6 @@
 """The two commands: garments into a PNG, and the experiments at pace ci, without data and without a network."""
 
+import importlib
 import socket
 import statistics
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+import scipy.stats
 import torch
 from test_pictures import decoded
 from torch import Tensor
@@ -15,11 +17,19 @@ from torch import Tensor
 from ddpm_course import data, experiments, sampling, training
 from ddpm_course.__main__ import main, parse_class
 from ddpm_course.checkpoints import load_checkpoint, load_classifier, load_judge
-from ddpm_course.experiments import (guidance_lab, judge, mixture_lab, model_card, noisy_classifier, null_condition,
-                                     p_uncond, shipped_model, two_losses)
+from ddpm_course.experiments import (
+    ablation,
+    few_steps,
+    fixed_level,
+    guidance_lab,
+    judge,
+    mixture_lab,
+    model_card,
+    noisy_classifier,
+)
 from ddpm_course.experiments.__main__ import main as run_experiment
 from ddpm_course.experiments.__main__ import names
-from ddpm_course.experiments._rows import jackknife
+from ddpm_course.experiments._rows import jackknife, t_quantile
 from ddpm_course.records import load_record
 
 MARGIN, TILE, GAP, LINE = 70, 84, 4, 15
@@ -92,6 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Calla
     """Run every experiment on a little drawn data, offline; give the folder, and a count of the work so far."""
     folder, draw_garments, sample = tmp_path_factory.mktemp("experiments"), data.drawn_garments, sampling.sample
     offline, plus = Mock(side_effect=OSError("no network in this test")), guidance_lab.cfg_plus_plus_process
+    modules = [importlib.import_module(f"{experiments.__name__}.{name}") for name in names()]
     short = Mock(side_effect=lambda *given, **rest: sample(*given, **rest | {"steps": 2}))
     short_plus = Mock(side_effect=lambda *given, **rest: plus(*given, **rest | {"steps": 2}))
     with pytest.MonkeyPatch.context() as patch:
@@ -99,8 +110,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Calla
         for name in ("RUNS", "CACHE"):
             patch.setenv(f"DDPM_COURSE_{name}", str(folder / name))
         for owner, attribute, value in (
-                *((module, "BATCH", 8) for module in (judge, noisy_classifier, null_condition, p_uncond, shipped_model)),
-                *((module, "sample", short) for module in (sampling, guidance_lab, mixture_lab, two_losses)),
+                *((module, "BATCH", 8) for module in modules if hasattr(module, "make_loader") or module is judge),
+                *((module, "sample", short) for module in (sampling, *modules) if hasattr(module, "sample")),
                 *((module, "cfg_plus_plus_process", short_plus) for module in (guidance_lab, mixture_lab)),
                 (data, "urlopen", offline), (socket.socket, "connect", offline),
                 (data, "drawn_garments", lambda split, n: draw_garments(split, n // 20)),
@@ -191,7 +202,24 @@ def test_the_mixture_lab_measures_every_method_at_two_blurs(made: tuple) -> None
         assert 0 <= row["outliers"]["mean"] <= 1 and 0 <= row["class_probability"]["mean"] <= 1
     at_0 = [{**row, "method": ""} for row in record["rows"] if row["strength"] == 0 and row["blur"] == 0]
     assert len(at_0) == 4 and all(row == at_0[0] for row in at_0)            # w = 0 is the same model for all
-    assert mixture_lab.interval([1.0, 3.0]) == pytest.approx({"mean": 2.0, "half_width": 1.96})
+    assert mixture_lab.interval([1.0, 3.0]) == pytest.approx({"mean": 2.0, "half_width": 12.706})    # t of one freedom
+
+
+def test_the_fixed_level_is_measured_with_and_without_skips_and_from_noise(made: tuple) -> None:
+    record = load_record("fixed_level", folder=made[0])
+    assert (record["n"], record["data"]) == (40, "drawn")
+    assert [(row["level"], row["skips"], row["seed"]) for row in record["rows"]] == list(fixed_level.ARMS)
+    for row in record["rows"]:
+        assert row["mse"] > 0 and row["half_width"] > 0 and ("other_levels" in row) == (row["level"] == 0.5)
+        assert ("from_noise" in row) == (row["level"] == 0.5 and row["skips"])
+    first, *_ = record["rows"]
+    assert list(first["other_levels"]) == [f"{b:g}" for b in fixed_level.OTHER_LEVELS]
+    plain, fresh = first["from_noise"]["as they are"], first["from_noise"]["with fresh noise"]
+    assert plain["1"] == fresh["1"] and plain["2"] != fresh["2"] and sum(plain["1"]["classes"]) == 20
+    alternatives = {name: figures["mse"] for name, figures in record["alternatives"].items()}
+    square = record["pixels"]["square"]
+    assert alternatives["doing nothing"] == pytest.approx((1 - 0.5**0.5)**2 * square + 0.5, rel=0.05)
+    assert alternatives["dividing by √(1 - b)"] == pytest.approx(1, rel=0.05)
 
 
 def test_the_noisy_classifier_is_scored_at_every_level_and_can_be_loaded(made: tuple) -> None:
@@ -210,4 +238,29 @@ def test_the_jackknife_of_a_mean_is_its_usual_standard_error() -> None:
     x = [0.3, 1.7, -2.0, 4.4, 0.0]
     mean, error = statistics.mean(x), statistics.stdev(x) / 5**0.5
     interval = jackknife(mean, [statistics.mean(x[:k] + x[k + 1:]) for k in range(5)])
-    assert interval == pytest.approx((mean - 1.96 * error, mean + 1.96 * error))
+    assert interval == pytest.approx((mean - 2.776 * error, mean + 2.776 * error))
+
+
+@pytest.mark.parametrize("freedom", [1, 4, 9, 11, 30])
+def test_the_quantile_is_students(freedom: int) -> None:
+    assert t_quantile(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=2e-3)
+
+
+def test_the_ablation_judges_both_sets_of_weights_of_every_arm(made: tuple) -> None:
+    record = load_record("ablation", folder=made[0])
+    assert [row["arm"] for row in record["rows"]] == list(ablation.ARMS) and record["data"] == "drawn"
+    for row in record["rows"]:
+        assert row["with EMA"] != row["without EMA"]
+        for weights in ("with EMA", "without EMA"):
+            assert row[weights]["frechet_percent"] > 0 and row[weights]["variance"] >= 0
+            assert 0 <= row[weights]["confidence"] <= 1
+    different = {tuple(vars(arm).items()) for arm in ablation.ARMS.values()}
+    assert len(different) == len(ablation.ARMS)
+
+
+def test_few_steps_scores_every_solver_and_count_from_the_same_noise(made: tuple) -> None:
+    record = load_record("few_steps", folder=made[0])
+    assert [(arm["solver"], arm["steps"]) for arm in record["arms"]] == [
+        (solver, steps) for solver in ("ddim", "dpm") for steps in few_steps.STEPS[:2]]
+    assert all(arm["n"] == 40 and low <= arm["frechet_percent"] <= high for arm in record["arms"]
+               for low, high in [arm["intervals"]["frechet_percent"]])

@@ -39,22 +39,29 @@ ARROWS = {
     "mixture": "evaluation exact randomness sampling schedule solvers",
     "checkpoints": "classifier conditioning evaluation parameterization schedule unet",
     "plotting": "schedule",
-    "views": "pictures randomness sampling schedule solvers",
+    "denoising": "basic_unet pictures randomness sampling schedule",
+    "views": "denoising pictures randomness sampling schedule solvers",
     "explorer": "checkpoints data evaluation parameterization pictures randomness sampling",
     # level 2: what a reader uses
     "widgets": "checkpoints explorer mixture parameterization plotting randomness sampling schedule training views",
     "reports": "",
     "checks": "guidance reports sampling schedule solvers",
+    "checks_unets": "basic_unet data denoising reports",
+    "checks_diffusion": "parameterization reports schedule",
+    "checks_training": "reports schedule solvers unet",
     "__main__": "checkpoints data pictures sampling",
     "experiments": "",
     "experiments.__main__": "experiments runtime",
     "experiments._rows": "checkpoints evaluation",
     "experiments.ablation": "basic_unet checkpoints data evaluation parameterization randomness records runtime "
                             "sampling schedule training",
+    "experiments.few_steps": "checkpoints experiments._rows randomness records runtime sampling solvers",
+    "experiments.fixed_level": "checkpoints data denoising evaluation randomness records runtime training",
     "experiments.guidance_lab": "checkpoints experiments._rows parameterization randomness records runtime sampling "
                                 "solvers variants",
     "experiments.judge": "checkpoints data evaluation records runtime training",
-    "experiments.mixture_lab": "evaluation exact mixture randomness records runtime sampling schedule solvers variants",
+    "experiments.mixture_lab": "evaluation exact experiments._rows mixture randomness records runtime sampling "
+                               "schedule solvers variants",
     "experiments.model_card": "checkpoints data records runtime",
     "experiments.noisy_classifier": "checkpoints classifier data evaluation randomness records runtime schedule "
                                     "training",
@@ -70,9 +77,10 @@ ARROWS = {
     "experiments.tradeoff": "checkpoints experiments._rows records runtime sampling"}
 LEVELS = [{"randomness", "schedule", "parameterization", "unet", "conditioning", "guidance", "exact", "data",
            "classifier", "basic_unet", "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
-          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "views", "variants",
-           "mixture"},
-          {"widgets", "reports", "checks", "assessment", "__main__", "experiments"}]
+          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "views",
+           "denoising", "variants", "mixture"},
+          {"widgets", "reports", "checks", "checks_unets", "checks_diffusion", "checks_training", "assessment",
+           "__main__", "experiments"}]
 every_file = pytest.mark.parametrize("module", FILES)
 
 
