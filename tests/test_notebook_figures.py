@@ -62,3 +62,13 @@ def test_notebook_01_quotes_the_fixed_level_record() -> None:
     assert f"have {record['references']['real']['frechet_percent']:.1f} %" in text
     assert " and ".join(f"{row['from_noise']['as they are']['1']['frechet_percent']:.0f}" for row in skips) in text
     assert all(way["1"]["frechet_percent"] < record["references"]["noise"]["frechet_percent"] for way in rounds)
+
+
+def test_the_readme_quotes_the_records_of_the_first_lessons() -> None:
+    text, fixed = (ROOT / "README.md").read_text(encoding="utf-8"), load_record("fixed_level")
+    errors = [row["mse"] for row in fixed["rows"] if row["level"] == 0.5 and row["skips"]]
+    assert all(abs(error - 0.055) < 0.001 for error in errors) and "mean squared error 0.055 at noise level 0.5" in text
+    assert f"(the mean image: {fixed['alternatives']['the mean image']['mse']:.3f})" in text
+    few = {(arm["solver"], arm["steps"]): arm["frechet_percent"] for arm in load_record("few_steps")["arms"]}
+    assert f"(Fréchet distance {few['dpm', 10]:.2f} %)" in text
+    assert round(few["ddim", 20], 2) == round(few["dpm", 10], 2)
