@@ -66,7 +66,10 @@ class MixtureExplorer:
             raise ValueError(f"class must be 0 … {len(self.model.conditional) - 1}; got {c}")
         if solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}")
-        key = (round(float(w), 6), c, solver, tuple(interval))
+        lo, hi = interval
+        if not 1 <= lo <= hi <= self.model.schedule.T:
+            raise ValueError(f"the interval must lie in 1 … {self.model.schedule.T}, lower end first; got {interval}")
+        key = (round(float(w), 6), c, solver, (lo, hi))
         if key not in self._clouds:
             self._clouds[key] = sample(self.model, self.model.schedule, self.x_T, torch.full((len(self.x_T),), c), w,
                                        interval=interval, solver=SOLVERS[solver], steps=self.steps, clip=False,
@@ -85,14 +88,14 @@ class MixtureExplorer:
         figure = Figure(figsize=(5.2, 5.2), dpi=100, layout="constrained")
         ax = figure.add_subplot()
         side = (-LIMIT, LIMIT)
-        shade = self.tilted(w, c).reshape(PIXELS, PIXELS)
+        shade = self.tilted(w, c).reshape(PIXELS, PIXELS).numpy()
         ax.imshow(shade, origin="lower", extent=(*side, *side), cmap="Greys", vmax=1.8 * float(shade.max()),
                   interpolation="bilinear")
-        x, y = (points[:, axis].reshape(PIXELS, PIXELS) for axis in (0, 1))
+        x, y = (points[:, axis].reshape(PIXELS, PIXELS).numpy() for axis in (0, 1))
         for k, colour in enumerate(COLOURS):
-            density = self.model.log_prob(points, 0, k).exp()
-            ax.contour(x, y, density.reshape(PIXELS, PIXELS), levels=[0.1 * float(density.max())], colors=colour)
-        ax.plot(*dots.T, ".", color=COLOURS[c], markersize=3.5)
+            density = self.model.log_prob(points, 0, k).exp().reshape(PIXELS, PIXELS).numpy()
+            ax.contour(x, y, density, levels=[0.1 * density.max()], colors=colour)
+        ax.plot(*dots.T.numpy(), ".", color=COLOURS[c], markersize=3.5)
         ax.set(xlim=side, ylim=side, xticks=[], yticks=[])
         ax.set_title(f"class {CLASS_NAMES[c]}, w = {w:g}", fontsize=14)
         buffer = io.BytesIO()

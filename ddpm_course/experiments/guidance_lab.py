@@ -65,6 +65,9 @@ def arms(model: VelocityModel, weak: nn.Module, classifier: nn.Module) -> list[A
     def plain(guided: nn.Module, w: float, **options) -> Draw:
         return lambda x_T, c: sample(guided, schedule, x_T, c, w, steps=STEPS, **options)
 
+    def cached(w: float, x_T: Tensor, c: Tensor) -> Tensor:
+        return plain(CachedNull(model), w)(x_T, c)               # a new one each time: nothing is kept between draws
+
     def plus(lam: float, x_T: Tensor, c: Tensor) -> Tensor:
         *_, (_, x_0, _) = cfg_plus_plus_process(model, schedule, x_T, c, lam, steps=STEPS)
         return x_0.clamp(-1, 1)
@@ -76,7 +79,7 @@ def arms(model: VelocityModel, weak: nn.Module, classifier: nn.Module) -> list[A
     found += [Arm("rescaled, φ = 0.7", w, plain(Rescaled(model, w), 0.0)) for w in (0.5, 1.0, 2.0, 5.0)]
     found += [Arm("autoguidance", w, plain(auto, w)) for w in (0.5, 1.0, 2.0, 5.0)]
     found += [Arm("classifier", w, plain(by_classifier, w)) for w in (0.5, 1.0, 2.0, 5.0)]
-    found += [Arm("null pass at every second step", w, plain(CachedNull(model), w)) for w in (0.5, 2.0)]
+    found += [Arm("null pass at every second step", w, partial(cached, w)) for w in (0.5, 2.0)]
     found += [Arm("classifier-free, DDIM", w, plain(model, w, solver=DDIM())) for w in (0.0, 0.5, 2.0)]
     return found + [Arm("CFG++, DDIM", lam, partial(plus, lam)) for lam in (0.1, 0.3, 0.6, 1.0)]
 
@@ -88,13 +91,14 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     folder = runs_folder() / "guidance_lab" / fingerprint(*parts, trained_judge.judge)
     chosen = arms(*(part.to(runtime.device) for part in parts))
     count, size = (2, 20) if runtime.pace == "ci" else (ROWS, ROW_SIZE)
+    lo, hi = INTERVAL
     results = []
     for arm in tqdm(chosen[::4] if runtime.pace == "ci" else chosen, desc="arms"):
         rows = []
         for seed in range(count):
             x_T = normal((size, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(3000 + seed),
                          device=runtime.device)
-            path = folder / f"{arm.method}_{arm.strength:g}_seed{seed}_n{size}.pt"
+            path = folder / f"{arm.method}_{arm.strength:g}_t{lo}-{hi}_seed{seed}_n{size}_steps{STEPS}.pt"
             rows.append(judged_row(path, torch.arange(size) % 10,
                                    lambda c: arm.draw(x_T, c.to(runtime.device)), trained_judge))
         results.append({"method": arm.method, "strength": arm.strength} | summary(rows, trained_judge))
