@@ -185,7 +185,8 @@ def test_memory_is_bounded_and_the_oldest_goes_first(draws: Mock) -> None:
 
 @pytest.mark.parametrize("change, message", [
     ({"c": 3}, "class must be 0 … 2; got 3"), ({"c": -1}, "got -1"), ({"solver": "euler"}, "one of ddpm, ddim, dpm"),
-    ({"interval": (100, 20)}, "lower end first"), ({"interval": (0, 500)}, "must lie in 1"), ({"w": float("nan")}, "must be finite"), ({"w": float("inf")}, "finite"),
+    ({"interval": (100, 20)}, "lower end first"),
+    ({"interval": (0, 500)}, "must lie in 1"), ({"w": float("nan")}, "must be finite"), ({"w": float("inf")}, "finite"),
     ({"w": float("nan"), "interval": NEVER}, "must be finite")])
 def test_a_setting_that_does_not_exist_is_refused_and_not_remembered(change: dict, message: str) -> None:
     explorer = small(memory=1)

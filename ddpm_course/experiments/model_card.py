@@ -61,9 +61,9 @@ def _figures(tradeoff: dict) -> list[str]:
     lines = [
         "## Figures", "",
         f"{tradeoff['sampler']}, {tradeoff['steps']} steps; 95 % intervals in brackets (of the accuracy Wilson's, of "
-        "the others by jackknife over rows of 1,000 images, a seed each). Fréchet distance of the judge's features to the "
-        "test set's, in per cent of their total variance; compare at equal n only. Diversity: variance within a class, "
-        "the real test set's being 1.",
+        "the others by jackknife over rows of 1,000 images, a seed each). Fréchet distance of the judge's features to "
+        "the test set's, in per cent of their total variance; compare at equal n only. Diversity: variance within a "
+        "class, the real test set's being 1.",
         "", "| w | images | judged accuracy | Fréchet distance, % | diversity | saturation |",
         "|---|---|---|---|---|---|"]
     for point in tradeoff["points"]:
