@@ -23,6 +23,7 @@
     plotting, pictures  tensors → axes; tensors → PNG bytes
     explorer, views     what stands behind the sliders
     widgets             the sliders
+    onepage             the guidance slider as one HTML page, without a kernel
     checks, reports     the exercises' checks, lesson 04's first; and what they are made of
     checks_unets        the checks of lesson 01
     checks_diffusion    the checks of lesson 02

@@ -1,19 +1,25 @@
 """`python -m ddpm_course`: draw garments with the shipped model into a PNG, without a browser.
 
     python -m ddpm_course --class sneaker --w 0,1,2,5 --out sneakers.png
+    python -m ddpm_course explorer -o guidance.html
 
-One row per w, the same starting noise in each.
+One row per w, the same starting noise in each. `explorer` writes the slider as one HTML page instead, which needs
+neither Python nor a network to be shown.
 """
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import torch
 
-from ddpm_course.checkpoints import load_checkpoint
+from ddpm_course import onepage
+from ddpm_course.checkpoints import load_checkpoint, load_judge
 from ddpm_course.data import FASHION_NAMES
+from ddpm_course.explorer import GuidanceExplorer
 from ddpm_course.pictures import Row, gray, sheet
+from ddpm_course.records import load_record
 from ddpm_course.sampling import sample_w
 
 
@@ -39,8 +45,37 @@ def parse_weights(text: str) -> list[float]:
     return weights
 
 
+def explorer_page(arguments: list[str]) -> Path:
+    """Read the options of `explorer`, draw every picture, write the page in one move, and return its path."""
+    parser = argparse.ArgumentParser(prog="python -m ddpm_course explorer", description="Write the guidance slider as "
+                                     "one HTML page (about 1.5 MB, two minutes) that needs no Python and no network.")
+    parser.add_argument("-o", "--out", type=Path, default=Path("guidance.html"), help="the page to write")
+    out = parser.parse_args(arguments).out
+    explorer, record = GuidanceExplorer(load_checkpoint("fashion"), load_judge()), load_record("tradeoff")
+    try:                                                         # a bad path is told now, not after the drawing
+        if not out.name or out.is_dir():
+            raise IsADirectoryError("it is a folder; --out takes a file's name")
+        part = out.with_name(f"{out.name}.{os.getpid()}.part")
+        part.touch()
+    except OSError as error:
+        parser.error(f"{str(out)!r} cannot be written: {error}")
+    try:
+        part.write_text(onepage.build(explorer, record), encoding="utf-8", newline="\n")
+        os.replace(part, out)
+    except OSError as error:
+        parser.error(f"{out} cannot be written: {error}")
+    finally:
+        part.unlink(missing_ok=True)
+    size = out.stat().st_size / 1e6
+    print(f"{out}: {size:.2f} MB; open it in a browser; the arrow keys move w")
+    return out
+
+
 def main(arguments: list[str] | None = None) -> Path:
-    """Read the options, draw, write the PNG in one move, and return its path."""
+    """Read the options, draw, write the PNG (or the page, for `explorer`) in one move, and return its path."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["explorer"]:
+        return explorer_page(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m ddpm_course", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--class", dest="labels", type=parse_class, default="all", help="name, number or all")

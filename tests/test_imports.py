@@ -41,6 +41,7 @@ ARROWS = {
     "plotting": "schedule",
     "denoising": "basic_unet pictures randomness sampling schedule",
     "views": "denoising pictures randomness sampling schedule solvers",
+    "onepage": "explorer pictures",
     "explorer": "checkpoints data evaluation parameterization pictures randomness sampling",
     # level 2: what a reader uses
     "widgets": "checkpoints explorer mixture parameterization plotting randomness sampling schedule training views",
@@ -49,7 +50,7 @@ ARROWS = {
     "checks_unets": "basic_unet data denoising reports",
     "checks_diffusion": "parameterization reports schedule",
     "checks_training": "reports schedule solvers unet",
-    "__main__": "checkpoints data pictures sampling",
+    "__main__": "checkpoints data explorer onepage pictures records sampling",
     "experiments": "",
     "experiments.__main__": "experiments runtime",
     "experiments._rows": "checkpoints evaluation",
@@ -77,8 +78,8 @@ ARROWS = {
     "experiments.tradeoff": "checkpoints experiments._rows records runtime sampling"}
 LEVELS = [{"randomness", "schedule", "parameterization", "unet", "conditioning", "guidance", "exact", "data",
            "classifier", "basic_unet", "garments", "evaluation", "runtime", "records", "pictures", "start", "lesson"},
-          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "plotting", "explorer", "views",
-           "denoising", "variants", "mixture"},
+          {"solvers", "sampling", "training", "models", "clip", "checkpoints", "onepage", "plotting", "explorer",
+           "views", "denoising", "variants", "mixture"},
           {"widgets", "reports", "checks", "checks_unets", "checks_diffusion", "checks_training", "assessment",
            "__main__", "experiments"}]
 every_file = pytest.mark.parametrize("module", FILES)

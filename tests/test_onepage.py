@@ -1,0 +1,246 @@
+"""The page without a kernel: it shows what the explorer shows, asks nobody for anything, and can be moved by keys."""
+
+import base64
+import html
+import io
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import torch
+from PIL import Image
+from test_explorer import MODEL, biased_judge
+from torch import Tensor
+
+from ddpm_course import onepage
+from ddpm_course.__main__ import main
+from ddpm_course.checkpoints import load_checkpoint, load_judge
+from ddpm_course.data import FASHION_NAMES
+from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.onepage import LIMIT, SHADES, Setting, build, contents, curves, palette, shades, sprite
+from ddpm_course.pictures import gray
+from ddpm_course.records import load_record
+
+WEIGHTS, TIMES = (-1.0, 0.0, 2.0), (120, 60)
+SETTINGS = (Setting(ONE_OF_EACH, 0, 4), Setting(7, 0, 4), Setting(ONE_OF_EACH, 1, 4), Setting(ONE_OF_EACH, 0, 2))
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def tiny(**options: Any) -> str:
+    """Build a page of few settings with a network that was never trained."""
+    explorer = GuidanceExplorer(MODEL, biased_judge(7))
+    options = {"settings": SETTINGS, "weights": WEIGHTS, "times": TIMES} | options
+    return build(explorer, load_record("tradeoff"), **options)
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return tiny()
+
+
+def data_of(page: str) -> dict:
+    """Read back what the page's script reads."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def pixels(png: str, mode: str) -> Tensor:
+    """Decode a sprite: (W, 10, 28, 28) for gray, (W, 10, 28, 28, 3) for colours."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert(mode)
+    sheet = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return sheet.reshape(image.height // 28, 28, 10, 28, -1).transpose(1, 2).squeeze(-1)
+
+
+def test_the_page_shows_the_shipped_models_strips_pixel_by_pixel_and_the_judges_confidence() -> None:
+    explorer = GuidanceExplorer(load_checkpoint("fashion"), load_judge())
+    page = build(explorer, load_record("tradeoff"), settings=[Setting(7, 3, 4)], weights=(0.0, 2.0), times=(60,))
+    group, fresh = data_of(page)["groups"][0], GuidanceExplorer(load_checkpoint("fashion"), load_judge())
+    for row, w in enumerate((0.0, 2.0)):
+        strip = fresh.strip(w, 7, 4, 3)
+        assert torch.equal(pixels(group["garments"], "L")[row], gray(strip.images)[..., 0])
+        assert group["confidence"][row] == [round(p, 4) for p in strip.confidence.tolist()]
+        assert group["captions"][row] == fresh.describe(w, 7, 4, 3)
+        nearest, eps_c, eps_null = fresh.predictions(strip, 60)
+        assert abs(nearest - 60) < 150 / 4
+        shown = palette()[shades(eps_c - eps_null).long()]
+        assert torch.equal(pixels(group["differences"]["60"], "RGB")[row], shown)
+
+
+def test_every_setting_is_there_once_with_every_w_and_t(text: str) -> None:
+    data = data_of(text)
+    assert [(g["label"], g["seed"], g["steps"]) for g in data["groups"]] == [
+        (s.label, s.seed, s.steps) for s in SETTINGS]
+    assert data["weights"] == list(WEIGHTS) and data["times"] == list(TIMES)
+    for group in data["groups"]:
+        assert pixels(group["garments"], "L").shape == (3, 10, 28, 28)
+        assert set(group["differences"]) == {"120", "60"} and len(group["captions"]) == 3
+        assert [len(row) for row in group["confidence"]] == [10] * 3
+    assert data["groups"][1]["labels"] == [7] * 10 and data["groups"][0]["labels"] == list(range(10))
+    first = pixels(data["groups"][0]["garments"], "L")
+    assert not torch.equal(first[1], first[2])                   # w is seen
+
+
+def test_the_page_says_which_pictures_it_holds_and_draws_the_record(text: str) -> None:
+    assert "one of each, Sneaker (noise seed 0 with 4 steps); one of each (noise seed 1 with 4 steps, noise seed 0 " \
+        "with 2 steps), each at w = −1, 0, 2. Differences at t = 120, 60 " in text
+    assert "every class and one of each (noise seed 0 with 20 steps); " in contents(
+        onepage.SETTINGS, WEIGHTS, TIMES, FASHION_NAMES)
+    record, found = load_record("tradeoff"), curves(load_record("tradeoff"))
+    for curve, key, scale in zip(found, ("accuracy", "frechet_percent", "diversity"), (100, 1, 1), strict=True):
+        assert curve.values == [scale * point[key] for point in record["points"]]
+        assert all(low <= value <= high for value, (low, high) in zip(curve.values, curve.intervals))
+        values = {f"{w:g}": curve.text(value) for w, value in zip(curve.w, curve.values)}
+        assert f'data-values="{html.escape(json.dumps(values))}"' in text
+    assert text.count("<circle") == 3 * len(record["points"]) and text.count('class="now"') == 3
+    assert "99.4 % at w = 2" in text and "real test images 93.0 %" in text
+
+
+def test_shades_run_from_blue_over_white_to_orange() -> None:
+    x = torch.tensor([-9.0, -LIMIT, 0.0, 0.49 * LIMIT / SHADES, LIMIT, 9.0]).reshape(-1, 1, 1, 1)
+    assert shades(x).flatten().tolist() == [0, 0, SHADES, SHADES, 2 * SHADES, 2 * SHADES]
+    colours = palette().int()
+    assert colours.shape == (2 * SHADES + 1, 3) and colours[SHADES].tolist() == [255] * 3
+    assert colours[0, 2] > colours[0, 0] and colours[-1, 0] > colours[-1, 2]
+    tiles = torch.arange(2 * SHADES + 1, dtype=torch.uint8).repeat(2 * 10 * 784)[:2 * 10 * 784].reshape(2, 10, 28, 28)
+    assert torch.equal(pixels(sprite(tiles, palette()), "RGB"), palette()[tiles.long()])
+    assert torch.equal(pixels(sprite(tiles), "L"), tiles)
+
+
+def test_a_tiny_page_is_quick_and_asks_nobody_for_anything() -> None:
+    began = time.perf_counter()
+    text = tiny(settings=SETTINGS[:2], weights=WEIGHTS[:2])
+    assert time.perf_counter() - began < 5
+    words = re.sub(r'"[A-Za-z0-9+/=]{200,}"', '""', text)         # without the pictures
+    assert not re.search(r"https?:|//\w|@import|url\(|fetch|XMLHttp|WebSocket|EventSource|sendBeacon|import\(", words)
+    assert "default-src 'none'" in text and "{{" not in text
+    sources = re.findall(r'\b(?:src|href)\s*=\s*"([^"]*)"', text)
+    assert all(source.startswith("data:") for source in sources)
+
+
+def test_the_default_page_fits_its_budget() -> None:
+    explorer = GuidanceExplorer(load_checkpoint("fashion"), load_judge())
+    page = build(explorer, load_record("tradeoff"), settings=[Setting(ONE_OF_EACH)])
+    others = len(onepage.SETTINGS) - 1                           # as large, on average, as the one that mixes classes
+    assert len(page.encode()) + others * len(json.dumps(data_of(page)["groups"][0])) < 1_500_000
+    assert len(set(onepage.SETTINGS)) == len(onepage.SETTINGS)
+    assert all(t in explorer.times(s.steps) for t in onepage.TIMES for s in onepage.SETTINGS)
+
+
+@pytest.mark.parametrize("options", [{"settings": ()}, {"times": ()}, {"weights": (1.0,)}, {"weights": (2.0, 0.0)},
+                                     {"weights": (0.0, 0.0)}])
+def test_a_page_of_nothing_is_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match="a page needs"):
+        tiny(**options)
+
+
+def test_without_a_judge_the_page_says_so() -> None:
+    explorer = GuidanceExplorer(MODEL)
+    page = build(explorer, load_record("tradeoff"), settings=SETTINGS[:1], weights=WEIGHTS[:2], times=(60,))
+    group = data_of(page)["groups"][0]
+    assert group["confidence"] == [[None] * 10] * 2 and group["captions"][0].endswith("not scored")
+
+
+def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture,
+                                     text: str) -> None:
+    monkeypatch.setattr(onepage, "build", Mock(return_value=text))
+    monkeypatch.chdir(tmp_path)
+    assert main(["explorer", "-o", "page.html"]) == Path("page.html") and main(["explorer"]) == Path("guidance.html")
+    assert {file.name for file in tmp_path.iterdir()} == {"page.html", "guidance.html"}
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
+    assert capsys.readouterr().out.startswith(f"page.html: {len(text.encode()) / 1e6:.2f} MB")
+    explorer, record = onepage.build.call_args.args
+    assert explorer.model.schedule.T == 150 and explorer.judge is not None and record["experiment"] == "tradeoff"
+
+
+@pytest.mark.parametrize("path", ["missing/page.html", ".", "folder", "file/page.html", "n" * 300])
+def test_a_path_that_cannot_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       capsys: pytest.CaptureFixture, path: str) -> None:
+    monkeypatch.setattr(onepage, "build", Mock(side_effect=AssertionError("drawn before the path was tried")))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(SystemExit) as stopped:
+        main(["explorer", "-o", path])
+    assert stopped.value.code == 2 and "cannot be written" in capsys.readouterr().err
+    assert {file.name for file in tmp_path.rglob("*")} == {"folder", "file"}
+
+
+@pytest.mark.parametrize("trouble", [KeyboardInterrupt, RuntimeError])
+def test_a_page_that_was_not_finished_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                         trouble: type) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    monkeypatch.setattr(onepage, "build", Mock(side_effect=trouble))
+    with pytest.raises(trouble):
+        main(["explorer", "-o", str(page)])
+    assert page.read_text() == "old" and [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, steered by playwright; skipped where either is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no {CHROMIUM}")
+    with playwright.sync_playwright() as steering:
+        chromium = steering.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+SHOWN = """() => [...document.querySelectorAll('canvas')].map(canvas =>
+    [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data])"""
+
+
+@pytest.mark.parametrize("width, height", [(1280, 720), (390, 844), (360, 740)])
+def test_keys_move_the_slider_offline_on_a_projector_and_on_a_phone(browser: Any, tmp_path: Path, text: str, width: int,
+                                                                    height: int) -> None:
+    file, asked, faults = tmp_path / "page.html", [], []
+    file.write_text(text, encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.goto(file.as_uri())
+
+    def seen(row: int, menus: str = "-1 0 4 60") -> Tensor:
+        """Wait until the canvases show a row; return them: 10 garments and 10 differences, (20, 28, 28, 4)."""
+        page.wait_for_function("shown => document.documentElement.dataset.shown === shown", arg=f"{menus} {row}")
+        return torch.tensor(page.evaluate(SHOWN), dtype=torch.uint8).reshape(20, 28, 28, 4)
+
+    group = data_of(text)["groups"][0]
+    garments, differences = pixels(group["garments"], "L"), pixels(group["differences"]["60"], "RGB")
+    before = seen(1)
+    page.keyboard.press("Tab")                                   # the slider is the first thing a key reaches
+    page.keyboard.press("ArrowRight")
+    after = seen(2)
+    for row, shown in ((1, before), (2, after)):
+        assert torch.equal(shown[:10, ..., 0], garments[row]) and torch.equal(shown[10:, ..., :3], differences[row])
+    assert not torch.equal(before, after)
+    assert page.locator("#w").get_attribute("aria-valuetext") == "w = 2"
+    assert page.locator("#caption").text_content() == group["captions"][2]
+    sure = page.locator("#garments .sure").all_inner_texts()
+    assert sure == [f"{int(100 * p + 0.5)} %" for p in group["confidence"][2]]
+    assert page.locator(".panel b").all_inner_texts() == [
+        f"w = 2: {curve.text(curve.values[curve.w.index(2.0)])}" for curve in curves(load_record("tradeoff"))]
+    page.select_option("#label", "7")                            # 4 steps and seed 0 are there, nothing else
+    seen(2, "7 0 4 60")
+    assert page.locator("#seed option:disabled").all_inner_texts() == ["1"]
+    page.select_option("#label", "-1")
+    page.select_option("#seed", "1")
+    page.select_option("#steps", "2")                            # not there with seed 1: back to seed 0
+    seen(2, "-1 0 2 60")
+    page.select_option("#t", "120")
+    seen(2, "-1 0 2 120")
+    page.locator("#w").press("Home")
+    assert seen(0, "-1 0 2 120") is not None and page.locator(".panel b").first.inner_text().endswith("not measured")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    labelled = "[...document.querySelectorAll('input, select')].every(control => control.labels.length === 1)"
+    assert page.evaluate(labelled)
+    context.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and faults == []
