@@ -15,7 +15,7 @@ from ddpm_course.checkpoints import TrainedJudge
 from ddpm_course.data import FASHION_NAMES
 from ddpm_course.evaluation import judge_images
 from ddpm_course.parameterization import VelocityModel
-from ddpm_course.pictures import Row, gray, sheet, signed
+from ddpm_course.pictures import Row, gray, screen, signed
 from ddpm_course.randomness import normal
 from ddpm_course.sampling import IMAGE_SHAPE, eps_pair, reverse_process, step_times
 
@@ -96,7 +96,7 @@ class GuidanceExplorer:
                     Row(f"x_t, t = {nearest}", gray(strip.states[nearest] / 2)),
                     Row("ε_c\nwith class", signed(eps_c, 3.0)), Row("ε_∅\nno class", signed(eps_null, 3.0)),
                     Row("ε_c − ε_∅\n6 × enlarged", signed(eps_c - eps_null, 0.5))]
-            _remember(self._pictures, key, sheet(rows), self.memory)
+            _remember(self._pictures, key, screen(rows), self.memory)
         return self._pictures[key]
 
     def describe(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None = None) -> str:

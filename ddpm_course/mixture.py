@@ -22,6 +22,7 @@ from ddpm_course.solvers import SOLVERS
 
 CLASS_NAMES = ("blue", "orange", "green")
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
+SOLVER_NAMES = {"ddim": "DDIM", "ddpm": "DDPM", "dpm": "DPM-Solver++ 2M"}
 LIMIT, PIXELS = 2.6, 131                                         # half the side of the picture, and its grid
 _LOBES = (((-0.9, -0.4), (1.0, 0.9)), ((-0.5, -1.1), (1.1, -0.9)), ((0.3, 1.4), (-1.4, 0.9)))
 
@@ -114,7 +115,7 @@ class MixtureExplorer:
         cloud, tilted, given = self.cloud(w, c, solver, interval), self.draws(w, c, 2), self.draws(0.0, c, 2)
         by_chance = abs(energy_distance(self.draws(w, c, 3), tilted))
         lo, hi = interval
-        return (f"{len(cloud)} samples of class {CLASS_NAMES[c]} by {solver} in {self.steps} steps, w = {w:g} for t in "
+        return (f"{len(cloud)} samples of class {CLASS_NAMES[c]} by {SOLVER_NAMES[solver]} in {self.steps} steps, w = {w:g} for t in "
                 f"{lo} … {hi}. Energy distance of the dots to the tilted density: {energy_distance(cloud, tilted):.3f} "
                 f"(as many draws from that density itself: {by_chance:.3f}); to the class without guidance: "
                 f"{energy_distance(cloud, given):.3f}")

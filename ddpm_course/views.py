@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_course.denoising import mix_noise
-from ddpm_course.pictures import Row, gray, sheet
+from ddpm_course.pictures import Row, gray, screen
 from ddpm_course.randomness import normal
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
@@ -43,7 +43,7 @@ class NoiseView:
         """Return three rows: the images, the noise, and their mixture."""
         b = self.level(setting)
         noisy = mix_noise(self.images, b, self.eps)
-        return sheet([Row("x_0, the image", gray(self.images)), Row("ε, the noise", gray(self.eps / 2)),
+        return screen([Row("x_0, the image", gray(self.images)), Row("ε, the noise", gray(self.eps / 2)),
                       Row(f"{(1 - b)**0.5:.2f} x_0\n+ {b**0.5:.2f} ε", gray(noisy / 2))])
 
     def describe(self, setting: float) -> str:
@@ -67,7 +67,7 @@ class TrajectoryView:
     def render(self, step: int) -> bytes:
         """Return x_t and x̂_0 after `step` steps, 0 … len(states) - 1, in two rows."""
         t, x_t, x_0_hat = self._at(step)
-        return sheet([Row(f"x_t, t = {t}", gray(x_t / (1 if t == 0 else 2))), Row("x̂_0", gray(x_0_hat))])
+        return screen([Row(f"x_t, t = {t}", gray(x_t / (1 if t == 0 else 2))), Row("x̂_0", gray(x_0_hat))])
 
     def describe(self, step: int) -> str:
         """Say in words where the process is."""
@@ -104,7 +104,7 @@ class StepsView:
 
     def render(self, steps: int) -> bytes:
         """Return three rows: DDIM and 2M with `steps` steps, and DDIM with all T."""
-        return sheet([Row(f"DDIM\n{steps} steps", gray(self.strip("ddim", steps))),
+        return screen([Row(f"DDIM\n{steps} steps", gray(self.strip("ddim", steps))),
                       Row(f"2M\n{steps} steps", gray(self.strip("dpm", steps))),
                       Row(f"DDIM\n{self.schedule.T} steps", gray(self.strip("ddim", self.schedule.T)))])
 

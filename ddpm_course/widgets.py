@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ddpm_course.checkpoints import TrainedJudge
 from ddpm_course.explorer import COLUMNS, ONE_OF_EACH, GuidanceExplorer
-from ddpm_course.mixture import CLASS_NAMES, MixtureExplorer, lesson_mixture
+from ddpm_course.mixture import CLASS_NAMES, SOLVER_NAMES, MixtureExplorer, lesson_mixture
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.plotting import plot_losses, show_grid
 from ddpm_course.randomness import normal
@@ -26,16 +26,25 @@ from ddpm_course.views import NoiseView, StepsView, TrajectoryView
 _WIDE = {"description_width": "110px"}
 
 
+def _layout(width: str) -> ipywidgets.Layout:
+    """Return a layout of that width, or of the page's where the page is narrower."""
+    return ipywidgets.Layout(width=width, max_width="100%")
+
+
 def _slider(kind: type, value: float | tuple[int, int], low: float, high: float, text: str, width: str = "560px",
             **options) -> ipywidgets.Widget:
     """Return a slider that reports when it is let go."""
     return kind(value=value, min=low, max=high, description=text, continuous_update=False, style=_WIDE,
-                layout=ipywidgets.Layout(width=width), **options)
+                layout=_layout(width), **options)
 
 
 def _dropdown(options: list, text: str, value: int | str) -> ipywidgets.Dropdown:
     return ipywidgets.Dropdown(options=options, value=value, description=text, style=_WIDE,
-                               layout=ipywidgets.Layout(width="280px"))
+                               layout=_layout("280px"))
+
+
+def _words(text: str) -> str:
+    return f'<div style="line-height: 1.4">{html.escape(text)}</div>'
 
 
 def picture_frame(png: bytes = b"", *, width: int = 1002) -> ipywidgets.Image:
@@ -62,7 +71,7 @@ class PictureWidget(ipywidgets.VBox):
 
     def _redraw(self, change: dict | None) -> None:
         self.image.value, text = self.picture()
-        self.caption.value = f"<p>{html.escape(text)}</p>"
+        self.caption.value = _words(text)
 
 
 class GuidanceWidget(PictureWidget):
@@ -80,7 +89,7 @@ class GuidanceWidget(PictureWidget):
         self.label = _dropdown(choices, "class", label)
         self.steps = _dropdown([s for s in (5, 10, 20, 50, 150) if s <= T], "steps", steps)
         self.seed = ipywidgets.BoundedIntText(seed, min=0, max=999_999, description="noise seed", style=_WIDE,
-                                              layout=ipywidgets.Layout(width="280px"))
+                                              layout=_layout("280px"))
         self.new_noise = ipywidgets.Button(description="new noise", icon="random")
         rows = ipywidgets.VBox([self.w, self.interval, self.t, ipywidgets.HBox([self.label, self.steps]),
                                 ipywidgets.HBox([self.seed, self.new_noise])])
@@ -113,7 +122,7 @@ class MixtureWidget(PictureWidget):
         self.w = _slider(ipywidgets.FloatSlider, w, -1, 8, "guidance w", step=0.5, readout_format=".1f")
         self.interval = _slider(ipywidgets.IntRangeSlider, (1, T), 1, T, "guide for t in")
         self.label = _dropdown([(name, k) for k, name in enumerate(CLASS_NAMES)], "class", 0)
-        self.solver = _dropdown([("DDIM", "ddim"), ("DDPM", "ddpm"), ("DPM-Solver++ 2M", "dpm")], "sampler", "ddim")
+        self.solver = _dropdown([(name, key) for key, name in SOLVER_NAMES.items()], "sampler", "ddim")
         super().__init__([self.w, self.interval, ipywidgets.HBox([self.label, self.solver])],
                          [self.w, self.interval, self.label, self.solver], width=520)
 
@@ -140,7 +149,7 @@ class TrainingMonitor(ipywidgets.VBox):
             raise ValueError(f"the monitor draws {COLUMNS} samples: it needs as many labels; got {len(labels)}")
         self.noise = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(0))
         self.image = ipywidgets.Image(format="png", width=900, layout=ipywidgets.Layout(max_width="100%"))
-        self.caption = ipywidgets.HTML("<p>waiting for the first steps</p>")
+        self.caption = ipywidgets.HTML(_words("waiting for the first steps"))
         super().__init__([self.image, self.caption])
 
     def update(self, run: TrainingRun) -> None:
@@ -159,8 +168,8 @@ class TrainingMonitor(ipywidgets.VBox):
         figure.savefig(buffer, format="png", dpi=100)
         self.image.value = buffer.getvalue()
         recent = run.losses[-20:]
-        self.caption.value = (f"<p>step {run.step} of {run.recipe.steps}: loss {sum(recent) / len(recent):.4f} "
-                              f"(mean of the last {len(recent)}); the same noise each time</p>")
+        self.caption.value = _words(f"step {run.step} of {run.recipe.steps}: loss {sum(recent) / len(recent):.4f} "
+                                    f"(mean of the last {len(recent)}); the same noise each time")
 
 
 class SliderWidget(PictureWidget):
@@ -202,5 +211,5 @@ def steps_explorer(model: torch.nn.Module, schedule: NoiseSchedule, c: torch.Ten
     choices = [s for s in (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100, 150) if s <= schedule.T]
     slider = ipywidgets.SelectionSlider(options=choices, value=min(choices, key=lambda s: abs(s - 10)),
                                         description="steps", continuous_update=False, style=_WIDE,
-                                        layout=ipywidgets.Layout(width="560px"))
+                                        layout=_layout("560px"))
     return SliderWidget(StepsView(model, schedule, c), slider)

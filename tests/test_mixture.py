@@ -238,7 +238,7 @@ def test_dots_and_shade_lie_where_the_class_lies(c: int) -> None:
 def test_the_description_says_what_is_seen(nothing_left: None) -> None:
     explorer = small()
     text = explorer.describe(2.5, 1, "dpm", (20, 100))
-    for part in ("40 samples", "class orange", "by dpm in 5 steps", "w = 2.5 for t in 20 … 100"):
+    for part in ("40 samples", "class orange", "by DPM-Solver++ 2M in 5 steps", "w = 2.5 for t in 20 … 100"):
         assert part in text
     cloud, tilted = explorer.cloud(2.5, 1, "dpm", (20, 100)), explorer.draws(2.5, 1, 2)
     pairs = [(cloud, tilted), (explorer.draws(2.5, 1, 3), tilted), (cloud, explorer.draws(0.0, 1, 2))]

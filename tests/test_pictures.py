@@ -8,7 +8,7 @@ from helpers import seeded
 from PIL import Image
 from torch import Tensor
 
-from ddpm_course.pictures import BLUE, ORANGE, Row, gray, sheet, side_by_side, signed
+from ddpm_course.pictures import BLUE, ORANGE, Row, gray, screen, sheet, side_by_side, signed
 
 GAP, LINE = 4, 15                                                # pixels between tiles; of a caption's line
 
@@ -108,6 +108,15 @@ def test_the_font_knows_the_signs_that_the_titles_need() -> None:
     blank = torch.full((1, 20, 20, 3), 255, dtype=torch.uint8)
     pictures = {sheet([Row(sign, blank)]) for sign in ("ε", "∅", "−", "ᾱ", "\uffff")}
     assert len(pictures) == 5, "one that it does not know would look like the last"
+
+
+def test_a_screen_has_twice_the_pixels_of_a_sheet_and_larger_letters() -> None:
+    garments = torch.randint(256, (10, 28, 28, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    small, large = decoded(sheet([Row("", garments)])), decoded(screen([Row("", garments)]))
+    assert torch.equal(large, small.repeat_interleave(2, 0).repeat_interleave(2, 1))
+    white = torch.full((1, 28, 28, 3), 255, dtype=torch.uint8)
+    heights = [int((decoded(draw([Row("H", white)])) < 128).any(dim=2).any(dim=1).sum()) for draw in (sheet, screen)]
+    assert 2 * heights[0] < heights[1] < 2.5 * heights[0]
 
 
 def test_equal_rows_give_equal_bytes() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import GaussianModel, seeded
 from PIL import Image
+from test_widgets import worded
 
 from ddpm_course.garments import drawn_garments
 from ddpm_course.sampling import reverse_process, sample
@@ -29,10 +30,10 @@ def pixels(picture: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def rows_of(picture: bytes, rows: int, n: int, zoom: int = 3, margin: int = 118) -> np.ndarray:
-    """Cut a sheet of 28 × 28 tiles without captions into its tiles: (rows, n, 28, 28) gray values."""
-    page, size = pixels(picture)[..., 0], 28 * zoom + 4
-    tiles = [[page[4 + r * size:4 + r * size + 28 * zoom:zoom, margin + k * size:margin + k * size + 28 * zoom:zoom]
+def rows_of(picture: bytes, rows: int, n: int, zoom: int = 6, margin: int = 236, gap: int = 8) -> np.ndarray:
+    """Cut a screen of 28 × 28 tiles without captions into its tiles: (rows, n, 28, 28) gray values."""
+    page, size = pixels(picture)[..., 0], 28 * zoom + gap
+    tiles = [[page[gap + r * size:gap + r * size + 28 * zoom:zoom, margin + k * size:margin + k * size + 28 * zoom:zoom]
               for k in range(n)] for r in range(rows)]
     return np.array(tiles)
 
@@ -112,7 +113,7 @@ def follows(widget: SliderWidget, values: list, capsys: pytest.CaptureFixture) -
         before = bytes(widget.image.value)
         widget.slider.value = value
         assert widget.image.value == widget.view.render(value) != before
-        assert widget.caption.value == f"<p>{widget.view.describe(value)}</p>"
+        assert widget.caption.value == worded(widget.view.describe(value))
     assert (widget.children, widget.image, widget.caption) == parts and widget.image in widget.children
     assert capsys.readouterr() == ("", "") and not plt.get_fignums()
 

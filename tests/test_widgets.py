@@ -36,6 +36,11 @@ def size_of(picture: bytes) -> tuple[int, int]:
         return image.size
 
 
+def worded(text: str) -> str:
+    """Return a caption as the widget shows it."""
+    return f'<div style="line-height: 1.4">{text}</div>'
+
+
 @contextmanager
 def in_place(made: GuidanceWidget | MixtureWidget, capsys: pytest.CaptureFixture) -> Iterator[None]:
     """See that nothing is printed or left open, and that the parts of the widget are the same objects afterwards."""
@@ -64,10 +69,10 @@ def asked_for(widget: GuidanceWidget | MixtureWidget) -> tuple[bytes, str]:
     interval = widget.interval.value
     if isinstance(widget, MixtureWidget):
         setting = widget.w.value, widget.label.value, widget.solver.value, interval
-        return widget.explorer.render(*setting), f"<p>{widget.explorer.describe(*setting)}</p>"
+        return widget.explorer.render(*setting), worded(widget.explorer.describe(*setting))
     setting = widget.w.value, widget.label.value, widget.steps.value, widget.seed.value
     picture = widget.explorer.render(*setting, widget.t.value, interval)
-    return picture, f"<p>{widget.explorer.describe(*setting, interval)}</p>"
+    return picture, worded(widget.explorer.describe(*setting, interval))
 
 
 def redraws(widget: GuidanceWidget | MixtureWidget, *moves: Callable[[], object]) -> None:
@@ -147,7 +152,7 @@ def test_every_control_of_the_plane_has_its_own_picture(plane: MixtureWidget, mo
     assert {value for _, value in plane.solver.options} == set(SOLVERS) and plane.solver.value == "ddim"
     redraws(plane, *to(plane.w, -1.0, 8.0, 2.5), *to(plane.interval, (20, 100)), *to(plane.solver, "ddpm", "dpm"),
             *to(plane.label, 1, 2))
-    for part in (CLASS_NAMES[2], "by dpm", "w = 2.5 for t in 20 … 100"):
+    for part in (CLASS_NAMES[2], "by DPM-Solver++ 2M", "w = 2.5 for t in 20 … 100"):
         assert part in plane.caption.value
 
 
