@@ -24,6 +24,8 @@
     explorer, views     what stands behind the sliders
     widgets             the sliders
     onepage             the guidance slider as one HTML page, without a kernel
+    lecture             a lesson's interactive pieces without code: `python -m ddpm_course lecture 04`
+    doctor              is this machine ready for class? `python -m ddpm_course doctor`
     checks, reports     the exercises' checks, lesson 04's first; and what they are made of
     checks_unets        the checks of lesson 01
     checks_diffusion    the checks of lesson 02

@@ -2,9 +2,12 @@
 
     python -m ddpm_course --class sneaker --w 0,1,2,5 --out sneakers.png
     python -m ddpm_course explorer -o guidance.html
+    python -m ddpm_course lecture 04
+    python -m ddpm_course doctor
 
-One row per w, the same starting noise in each. `explorer` writes the slider as one HTML page instead, which needs
-neither Python nor a network to be shown.
+One row per w, the same starting noise in each. `explorer` writes the slider as one HTML page, which needs neither
+Python nor a network to be shown; `lecture` opens a lesson's interactive pieces without code, large; `doctor` looks
+whether this machine is ready for class.
 """
 
 import argparse
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from ddpm_course import onepage
+from ddpm_course import doctor, lecture, onepage
 from ddpm_course.checkpoints import load_checkpoint, load_judge
 from ddpm_course.data import FASHION_NAMES
 from ddpm_course.explorer import GuidanceExplorer
@@ -71,11 +74,22 @@ def explorer_page(arguments: list[str]) -> Path:
     return out
 
 
-def main(arguments: list[str] | None = None) -> Path:
-    """Read the options, draw, write the PNG (or the page, for `explorer`) in one move, and return its path."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["explorer"]:
-        return explorer_page(arguments[1:])
+def main(arguments: list[str]) -> int:
+    """Do what the first argument says, or draw; return the exit code."""
+    command, *rest = arguments or [""]
+    if command == "lecture":
+        return lecture.main(rest)
+    if command == "doctor":
+        return doctor.main(rest)
+    if command == "explorer":
+        explorer_page(rest)
+    else:
+        picture(arguments)
+    return 0
+
+
+def picture(arguments: list[str]) -> Path:
+    """Read the options, draw, write the PNG in one move, and return its path."""
     parser = argparse.ArgumentParser(prog="python -m ddpm_course", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--class", dest="labels", type=parse_class, default="all", help="name, number or all")
@@ -112,4 +126,4 @@ def main(arguments: list[str] | None = None) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(sys.argv[1:]))

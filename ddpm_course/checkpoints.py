@@ -23,6 +23,7 @@ from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
+CHECKSUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,21 @@ def load_classifier(name: str | Path = "classifier") -> NoisyClassifier:
     classifier = NoisyClassifier()
     classifier.load_state_dict(_part(tensors, "classifier."))
     return classifier.eval()
+
+
+def checksums(folder: Path = WEIGHTS) -> str:
+    """Return the checksums of the weights in a folder, a line each, in the form that `sha256sum --check` reads."""
+    return "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+                   for file in sorted(folder.glob("*.safetensors")))
+
+
+def damaged_weights(folder: Path = WEIGHTS) -> list[str]:
+    """List the files that are missing or not as shipped, by the checksums that ship beside them."""
+    if not (folder / CHECKSUMS).is_file():
+        return [CHECKSUMS]
+    there = checksums(folder).splitlines()
+    return [line.split()[1] for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+            if line not in there]
 
 
 def fingerprint(*models: nn.Module) -> str:

@@ -8,7 +8,7 @@ from test_pictures import decoded
 from torch import Tensor
 
 from ddpm_course import data, sampling
-from ddpm_course.__main__ import main, parse_class
+from ddpm_course.__main__ import parse_class, picture
 from ddpm_course.checkpoints import load_checkpoint
 
 MARGIN, TILE, GAP, LINE = 70, 84, 4, 15
@@ -16,7 +16,7 @@ MARGIN, TILE, GAP, LINE = 70, 84, 4, 15
 
 def drawn(folder: Path, *arguments: str) -> bytes:
     """Draw with one solver step unless the arguments say otherwise."""
-    return main(["--steps", "1", *arguments, "--out", str(folder / "garments.png")]).read_bytes()
+    return picture(["--steps", "1", *arguments, "--out", str(folder / "garments.png")]).read_bytes()
 
 
 def tile(page: Tensor, row: int, column: int) -> Tensor:
@@ -53,7 +53,7 @@ def test_the_seed_alone_decides_and_each_row_starts_from_the_same_noise(tmp_path
 
 def test_without_arguments_the_picture_lies_in_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([]) == Path("garments.png") and [file.name for file in tmp_path.iterdir()] == ["garments.png"]
+    assert picture([]) == Path("garments.png") and [file.name for file in tmp_path.iterdir()] == ["garments.png"]
 
 
 @pytest.mark.parametrize("arguments, reason", [
@@ -71,6 +71,6 @@ def test_a_wrong_option_ends_with_exit_code_2_says_why_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     with pytest.raises(SystemExit) as stopped:
-        main(["--w", "0", *([] if "--steps" in arguments else ["--steps", "1"]), *arguments])
+        picture(["--w", "0", *([] if "--steps" in arguments else ["--steps", "1"]), *arguments])
     assert stopped.value.code == 2 and reason in capsys.readouterr().err
     assert [file.name for file in tmp_path.rglob("*")] == ["folder"]

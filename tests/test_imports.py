@@ -50,7 +50,9 @@ ARROWS = {
     "checks_unets": "basic_unet data denoising reports",
     "checks_diffusion": "parameterization reports schedule",
     "checks_training": "reports schedule solvers unet",
-    "__main__": "checkpoints data explorer onepage pictures records sampling",
+    "lecture": "runtime",
+    "doctor": "checkpoints data explorer lecture runtime",
+    "__main__": "checkpoints data doctor explorer lecture onepage pictures records sampling",
     "experiments": "",
     "experiments.__main__": "experiments runtime",
     "experiments._rows": "checkpoints evaluation",
@@ -81,7 +83,7 @@ LEVELS = [{"randomness", "schedule", "parameterization", "unet", "conditioning",
           {"solvers", "sampling", "training", "models", "clip", "checkpoints", "onepage", "plotting", "explorer",
            "views", "denoising", "variants", "mixture"},
           {"widgets", "reports", "checks", "checks_unets", "checks_diffusion", "checks_training", "assessment",
-           "__main__", "experiments"}]
+           "lecture", "doctor", "__main__", "experiments"}]
 every_file = pytest.mark.parametrize("module", FILES)
 
 

@@ -18,7 +18,7 @@ from test_explorer import MODEL, biased_judge
 from torch import Tensor
 
 from ddpm_course import onepage
-from ddpm_course.__main__ import main
+from ddpm_course.__main__ import explorer_page, main
 from ddpm_course.checkpoints import load_checkpoint, load_judge
 from ddpm_course.data import FASHION_NAMES
 from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
@@ -148,7 +148,7 @@ def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
                                      text: str) -> None:
     monkeypatch.setattr(onepage, "build", Mock(return_value=text))
     monkeypatch.chdir(tmp_path)
-    assert main(["explorer", "-o", "page.html"]) == Path("page.html") and main(["explorer"]) == Path("guidance.html")
+    assert main(["explorer", "-o", "page.html"]) == 0 and explorer_page([]) == Path("guidance.html")
     assert {file.name for file in tmp_path.iterdir()} == {"page.html", "guidance.html"}
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
     assert capsys.readouterr().out.startswith(f"page.html: {len(text.encode()) / 1e6:.2f} MB")

@@ -1,21 +1,23 @@
-"""Write the model card from the records: `python -m ddpm_course.experiments model_card` (at once).
+"""Write the model card and the weights' checksums: `python -m ddpm_course.experiments model_card` (at once).
 
-No figure is typed by hand: `ddpm_course/weights/README.md` is what `card` returns, and a test compares the two.
+No figure is typed by hand: `ddpm_course/weights/README.md` is what `card` makes of the records, and a test compares the
+two. `doctor` compares the weights with the checksums.
 """
 
 from pathlib import Path
 
-from ddpm_course.checkpoints import WEIGHTS
+from ddpm_course.checkpoints import CHECKSUMS, WEIGHTS, checksums
 from ddpm_course.data import FASHION_NAMES
 from ddpm_course.records import load_record
 from ddpm_course.runtime import Runtime
 
 
 def run(runtime: Runtime, out: Path | None = None) -> None:
-    """Write the card beside the weights (or into `out`)."""
+    """Write the card and the checksums beside the weights (or into `out`)."""
     folder = out or WEIGHTS
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(card(), encoding="utf-8")
+    (folder / CHECKSUMS).write_text(checksums(), encoding="utf-8")
 
 
 def card() -> str:

@@ -1,0 +1,177 @@
+"""Is this machine ready for class? `python -m ddpm_course doctor` looks, and says what to do about each problem.
+
+Each examination returns findings: a state ("ok", "note" or "problem"), what was seen, and the mend. The data are loaded
+as a lesson loads them, so what is missing is fetched now and not in front of the class.
+"""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import torch
+
+from ddpm_course.checkpoints import WEIGHTS, damaged_weights, load_checkpoint, load_judge
+from ddpm_course.data import load_fashion
+from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.lecture import kept_runs
+from ddpm_course.runtime import cache_folder, choose_runtime, setting
+
+INSTALL_AGAIN = "install the course again: python -m ddpm_course.start lab, or pip install --upgrade ddpm-course[lab]"
+ENOUGH = 1e9                                                     # bytes: data twice, and a student's trainings
+SLOW = 2.0                                                       # seconds that a new strip may take
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, how it is ("ok", "note" or "problem"), what was seen, and what to do about it."""
+
+    name: str
+    state: str
+    seen: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        mark = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}[self.state]
+        return f"{mark}  {self.name:12} {self.seen}" + (f"\n{'':9}{'':12} → {self.mend}" if self.mend else "")
+
+
+def requirements() -> Iterator[tuple[str, str, str]]:
+    """List what the course needs: (package, least version, extra or ""), as its installed metadata say."""
+    for line in metadata.requires("ddpm-course") or []:
+        if found := re.match(r"([\w-]+)>=([\d.]+)(?:.*extra == ['\"](\w+)['\"])?", line):
+            yield found[1], found[2], found[3] or ""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Read the first three numbers of a version, for comparing: "2.11.0+cu128" → (2, 11, 0)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])
+
+
+def versions() -> Iterator[Finding]:
+    """Compare Python and the packages of a lesson with what the course needs."""
+    yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+    try:
+        yield Finding("course", "ok", f"{metadata.version('ddpm-course')} in {WEIGHTS.parent}")
+        needed = list(requirements())
+    except metadata.PackageNotFoundError:
+        yield Finding("course", "problem", f"used from {WEIGHTS.parent}, but not installed", INSTALL_AGAIN)
+        return
+    for package, least, extra in needed:
+        if extra in ("", "lab", "lecture"):
+            yield _version(package, least, optional=extra == "lecture")
+
+
+def _version(package: str, least: str, *, optional: bool) -> Finding:
+    try:
+        found = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        if optional:
+            return Finding(package, "note", "not installed; only `lecture` needs it",
+                           "python -m ddpm_course.start lecture 04, or pip install ddpm-course[lecture]")
+        return Finding(package, "problem", f"not installed; {least} or newer is needed", INSTALL_AGAIN)
+    if numbers(found) < numbers(least):
+        return Finding(package, "problem", f"{found}, but {least} or newer is needed", INSTALL_AGAIN)
+    return Finding(package, "ok", found)
+
+
+def widgets() -> Iterator[Finding]:
+    """See that JupyterLab has the half of ipywidgets that belongs to the kernel's."""
+    pairs = {"7": "1", "8": "3"}                                 # major versions of ipywidgets and jupyterlab_widgets
+    try:
+        kernel, page = metadata.version("ipywidgets"), metadata.version("jupyterlab_widgets")
+    except metadata.PackageNotFoundError as error:
+        yield Finding("sliders", "problem", f"{error.name} is missing: no slider will appear", INSTALL_AGAIN)
+        return
+    state = "ok" if pairs.get(kernel.split(".")[0]) == page.split(".")[0] else "problem"
+    yield Finding("sliders", state, f"ipywidgets {kernel} in the kernel, jupyterlab_widgets {page} in JupyterLab",
+                  INSTALL_AGAIN if state == "problem" else "")
+
+
+def device() -> Iterator[Finding]:
+    """Say where lessons will compute; a device that was asked for and is not there is a problem."""
+    try:
+        runtime = choose_runtime()
+    except ValueError as error:
+        yield Finding("device", "problem", str(error), "mend or delete DDPM_COURSE_DEVICE and DDPM_COURSE_PACE")
+        return
+    yield Finding("device", "ok", f"{str(runtime).removeprefix('device ')} ({torch.get_num_threads()} threads)")
+
+
+def data() -> Iterator[Finding]:
+    """Load Fashion-MNIST as lesson 01 does, and say where it came from."""
+    try:
+        train, test = load_fashion("train"), load_fashion("test")
+    except (OSError, RuntimeError, ValueError) as error:
+        yield Finding("data", "problem", str(error), "mend the folder that DDPM_COURSE_DATA names, or delete the setting")
+        return
+    seen = f"{len(train):,} + {len(test):,} images"
+    if not train.is_real:
+        yield Finding("data", "problem", f"{seen} drawn by the course stand in for Fashion-MNIST",
+                      "go online once, or copy a folder that holds FashionMNIST/raw here and set DDPM_COURSE_DATA to it")
+        return
+    where = setting("DATA") if train.source == "folder" else cache_folder()
+    yield Finding("data", "ok", f"Fashion-MNIST, {seen}, from the {train.source} ({where})")
+
+
+def weights() -> Iterator[Finding]:
+    """Compare the shipped weights with their checksums."""
+    if damaged := damaged_weights():
+        yield Finding("weights", "problem", f"missing or not as shipped: {', '.join(damaged)}", INSTALL_AGAIN)
+    else:
+        yield Finding("weights", "ok", f"all files intact in {WEIGHTS}")
+
+
+def folders() -> Iterator[Finding]:
+    """See that trainings and unpacked data can be kept: writable folders with free space."""
+    for name, folder, variable in (("runs folder", kept_runs(), "RUNS"), ("cache", cache_folder(), "CACHE")):
+        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+        free, other = shutil.disk_usage(there).free, f"set DDPM_COURSE_{variable} to another folder"
+        seen = f"{folder.absolute()}, {free / 1e9:.1f} GB free"
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            yield Finding(name, "problem", f"{seen}, but {there} cannot be written", other)
+        elif free < ENOUGH:
+            yield Finding(name, "problem", f"{seen}; {ENOUGH / 1e9:.0f} GB are wanted", f"delete something, or {other}")
+        else:
+            kept = [file.name for file in sorted(folder.glob("lesson*.pt"))] if name == "runs folder" else []
+            yield Finding(name, "ok", seen + (f"; trainings kept: {', '.join(kept)}" if kept else ""))
+
+
+def speed() -> Iterator[Finding]:
+    """Time a new strip of the guidance slider: ten garments, 20 steps, judged and drawn."""
+    try:
+        explorer = GuidanceExplorer(load_checkpoint("fashion"), load_judge())
+    except (OSError, ValueError) as error:                       # `weights` tells the mend
+        yield Finding("speed", "problem", f"not timed: {error}")
+        return
+    seconds = []
+    for seed in range(3):                                        # the first one warms up
+        began = time.perf_counter()
+        explorer.render(2.0, ONE_OF_EACH, 20, seed, 60)
+        seconds.append(time.perf_counter() - began)
+    slow = min(seconds[1:]) > SLOW
+    yield Finding("speed", "note" if slow else "ok", f"a new strip on the slider takes {min(seconds[1:]):.1f} s",
+                  "other programs may be busy; the lessons' sliders start at 20 steps, 10 take half the time" * slow)
+
+
+EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    versions, widgets, device, data, weights, folders, speed)
+
+
+def main(arguments: list[str]) -> int:
+    """Print every finding as it is made; return 1 if there is a problem, else 0."""
+    argparse.ArgumentParser(prog="python -m ddpm_course doctor", description="Look whether this machine is ready for "
+                            "the lessons, and say what to do about each problem.").parse_args(arguments)
+    problems = 0
+    for examine in EXAMINATIONS:
+        for finding in examine():
+            print(finding, flush=True)
+            problems += finding.state == "problem"
+    print("ready" if not problems else f"{problems} problem{'s' * (problems > 1)} to mend")
+    return int(problems > 0)

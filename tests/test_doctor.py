@@ -1,0 +1,161 @@
+"""The examination before class: a healthy machine passes, and each fault is found, named and given its mend."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ddpm_course import checkpoints, doctor
+from ddpm_course.__main__ import main
+from ddpm_course.checkpoints import CHECKSUMS, WEIGHTS, checksums, damaged_weights
+from ddpm_course.doctor import Finding, numbers, requirements
+
+Set = Callable[[Any, str, object], None]
+
+
+def named(findings: Iterator[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def test_this_environment_is_ready_but_for_its_data(monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(doctor, "EXAMINATIONS", tuple(e for e in doctor.EXAMINATIONS if e is not doctor.data))
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("ready\n") and "PROBLEM" not in out
+    for seen in (metadata.version("torch"), "all files intact", "GB free", "in the kernel", "pace ci", "new strip"):
+        assert seen in out
+
+
+def test_one_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    findings = [Finding("a", "ok", "fine"), Finding("b", "problem", "broken", "mend it"), Finding("c", "note", "so so")]
+    monkeypatch.setattr(doctor, "EXAMINATIONS", (lambda: iter(findings),))
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["ok", "a", "fine"] and lines[1].split() == ["PROBLEM", "b", "broken"]
+    assert lines[2].split() == ["→", "mend", "it"] and lines[-1] == "1 problem to mend"
+
+
+def test_what_is_needed_is_read_from_the_installed_course() -> None:
+    needed = {package: (least, extra) for package, least, extra in requirements()}
+    assert needed["torch"] == ("2.9", "") and needed["ipywidgets"] == ("7.7.1", "")
+    assert needed["jupyterlab"][1] == "lab" and needed["voila"][1] == "lecture" and needed["scipy"][1] == "test"
+    assert [numbers(version) for version in ("2.11.0+cu128", "7.7.1", "4.6", "0.30.0.dev1")] == [
+        (2, 11, 0), (7, 7, 1), (4, 6), (0, 30, 0)]
+    assert numbers("2.10") > numbers("2.9")                      # not as texts
+
+
+@pytest.mark.parametrize("found, state, seen", [
+    ({"torch": "2.8.1"}, "problem", "2.8.1, but 2.9 or newer"), ({"torch": None}, "problem", "not installed"),
+    ({"voila": None}, "note", "only `lecture` needs it"), ({"scipy": None}, None, ""), ({"torch": "2.11.0"}, "ok", "2.11.0")])
+def test_an_old_or_missing_package_is_found(monkeypatch: pytest.MonkeyPatch, found: dict[str, str | None],
+                                            state: str | None, seen: str) -> None:
+    true = metadata.version
+
+    def version(name: str) -> str:
+        if found.get(name, "there") is None:
+            raise metadata.PackageNotFoundError(name)
+        return found.get(name) or true(name)
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    (name,) = found
+    finding = named(doctor.versions()).get(name)
+    assert finding is None if state is None else (finding.state == state and seen in finding.seen)
+    assert state in (None, "ok") or "ddpm" in finding.mend
+
+
+@pytest.mark.parametrize("kernel, page, state", [("8.1.9", "3.0.17", "ok"), ("7.7.1", "1.1.1", "ok"),
+                                                 ("8.1.9", "1.1.1", "problem"), ("7.7.1", "3.0.17", "problem")])
+def test_the_two_halves_of_the_sliders_have_to_belong_together(monkeypatch: pytest.MonkeyPatch, kernel: str, page: str,
+                                                               state: str) -> None:
+    monkeypatch.setattr(doctor.metadata, "version", {"ipywidgets": kernel, "jupyterlab_widgets": page}.__getitem__)
+    (finding,) = doctor.widgets()
+    assert finding.state == state and kernel in finding.seen and page in finding.seen
+
+
+def test_a_device_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DDPM_COURSE_DEVICE", "abacus")
+    (finding,) = doctor.device()
+    assert finding.state == "problem" and "abacus" in finding.seen and "DDPM_COURSE_DEVICE" in finding.mend
+
+
+def images(source: str) -> Callable[[str], object]:
+    class Images(SimpleNamespace):
+        def __len__(self) -> int:
+            return 7000
+
+    return lambda split: Images(source=source, is_real=source != "drawn")
+
+
+@pytest.mark.parametrize("source, state", [("folder", "ok"), ("cache", "ok"), ("network", "ok"), ("drawn", "problem")])
+def test_where_the_data_came_from_is_told(monkeypatch: pytest.MonkeyPatch, source: str, state: str) -> None:
+    monkeypatch.setattr(doctor, "load_fashion", images(source))
+    (finding,) = doctor.data()
+    assert finding.state == state and source in finding.seen and "7,000" in finding.seen
+    assert ("DDPM_COURSE_DATA" in finding.mend) is (state == "problem")
+
+
+def test_a_folder_without_data_is_found_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path))
+    (finding,) = doctor.data()
+    assert finding.state == "problem" and str(tmp_path) in finding.seen and "DDPM_COURSE_DATA" in finding.mend
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
+
+
+@pytest.mark.parametrize("spoil, named_file", [
+    (lambda folder: (folder / "judge.safetensors").unlink(), "judge.safetensors"),
+    (lambda folder: (folder / "fashion.safetensors").write_bytes(b"half"), "fashion.safetensors"),
+    (lambda folder: (folder / CHECKSUMS).unlink(), CHECKSUMS)])
+def test_damaged_weights_are_found(copied: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object],
+                                   named_file: str) -> None:
+    assert damaged_weights(copied) == []
+    spoil(copied)
+    assert damaged_weights(copied) == [named_file]
+    monkeypatch.setattr(doctor, "damaged_weights", lambda: damaged_weights(copied))
+    (finding,) = doctor.weights()
+    assert finding.state == "problem" and named_file in finding.seen and "install" in finding.mend
+
+
+def test_the_checksums_that_ship_are_those_of_the_files() -> None:
+    assert (WEIGHTS / CHECKSUMS).read_text(encoding="utf-8") == checksums()
+    assert checksums().count("\n") == len([*WEIGHTS.glob("*.safetensors")]) >= 4
+
+
+def test_weights_that_cannot_be_loaded_are_not_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
+    (finding,) = doctor.speed()
+    assert finding.state == "problem" and "not timed" in finding.seen
+
+
+def test_a_full_disk_a_closed_folder_and_kept_trainings_are_found(monkeypatch: pytest.MonkeyPatch,
+                                                                  tmp_path: Path) -> None:
+    monkeypatch.setenv("DDPM_COURSE_RUNS", str(tmp_path / "drive" / "runs"))          # not made yet
+    monkeypatch.setenv("DDPM_COURSE_CACHE", str(tmp_path))
+    assert {name: finding.state for name, finding in named(doctor.folders()).items()} == {
+        "runs folder": "ok", "cache": "ok"}
+    (tmp_path / "drive" / "runs").mkdir(parents=True)
+    (tmp_path / "drive" / "runs" / "lesson04_folder_800.pt").touch()
+    assert "lesson04_folder_800.pt" in named(doctor.folders())["runs folder"].seen
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e8))
+    full = named(doctor.folders())
+    assert all(finding.state == "problem" and "0.5 GB free" in finding.seen for finding in full.values())
+    assert "DDPM_COURSE_RUNS" in full["runs folder"].mend and "DDPM_COURSE_CACHE" in full["cache"].mend
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: mode != os.W_OK)
+    assert all("cannot be written" in finding.seen for finding in doctor.folders())
+
+
+def test_a_slow_machine_is_told_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(0, 60, 5))
+    monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(doctor.GuidanceExplorer, "render", lambda *arguments: b"")
+    (finding,) = doctor.speed()
+    assert finding.state == "note" and "5.0 s" in finding.seen and finding.mend
