@@ -3,11 +3,15 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from sybil import Sybil
 
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
+import browser as browsing  # noqa: E402
 from documents import Parser  # noqa: E402
 
 _scratch = tempfile.mkdtemp(prefix="ddpm_course_tests_")
@@ -17,3 +21,22 @@ os.environ["DDPM_COURSE_RUNS"] = os.path.join(_scratch, "runs")
 os.environ.setdefault("DDPM_COURSE_CACHE", os.path.join(_scratch, "cache"))
 
 pytest_collect_file = Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/*.md"]).pytest()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chromium", metavar="PATH", help="the browser for the tests in a browser, which then must not be "
+                     "missing; without this option they look for one and are skipped where there is none")
+    parser.addoption("--shots", metavar="FOLDER", type=Path, help="keep pictures of what the browser showed")
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Chromium, steered by playwright."""
+    with browsing.chromium(request.config.getoption("--chromium")) as started:
+        yield started
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if browsing.REPORT:
+        terminalreporter.section("measured in the browser")
+        terminalreporter.write_line("\n".join(browsing.REPORT))

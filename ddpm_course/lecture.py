@@ -90,13 +90,14 @@ def kept_runs() -> Path:
 
 
 def write_page(page: dict, folder: Path) -> Path:
-    """Write a lecture's notebook and its template into `folder`, where Voilà finds both; return the folder."""
+    """Write a lecture's notebook and its template into `folder`, where Voilà finds both; return the notebook."""
     template = folder / "voila" / "templates" / "lecture"
     template.mkdir(parents=True)
     (template / "index.html.j2").write_text(TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
     (template / "conf.json").write_text('{"base_template": "lab"}', encoding="utf-8")
-    (folder / "lecture.ipynb").write_text(json.dumps(page), encoding="utf-8")
-    return folder
+    notebook = folder / "lecture.ipynb"
+    notebook.write_text(json.dumps(page), encoding="utf-8")
+    return notebook
 
 
 def main(arguments: list[str]) -> int:
@@ -116,13 +117,22 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     runs = kept_runs()
-    if "train(" in "".join(cell["source"] for cell in page["cells"]) and not [*runs.glob(f"lesson{lesson.name[:2]}_*")]:
+    trains = any("train(" in cell["source"] for cell in page["cells"])
+    if trains and not [*runs.glob(f"lesson{lesson.name[:2]}_*")]:
         print(f"No training of this lesson is saved in {runs}: the page trains first and appears after that, some "
               "minutes later. Run the notebook once before the lecture, and it opens in seconds.", flush=True)
+    print(f"Lesson {lesson.stem}: http://localhost:{options.port} (F11: full screen; Ctrl-C here ends it)", flush=True)
+    return serve(page, runs, [f"--port={options.port}", *["--no-browser"] * options.no_browser])
+
+
+def serve(page: dict, runs: Path, options: list[str]) -> int:
+    """Let Voilà serve a lecture's notebook until Ctrl-C; return its exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        file = write_page(page, Path(folder)) / "lecture.ipynb"
-        print(f"Lesson {lesson.stem}: http://localhost:{options.port} (F11: full screen; Ctrl-C here ends it)", flush=True)
-        command = [sys.executable, "-m", "voila", str(file), f"--port={options.port}", "--template=lecture",
-                   "--VoilaConfiguration.show_tracebacks=True", *["--no-browser"] * options.no_browser]
+        command = [sys.executable, "-m", "voila", str(write_page(page, Path(folder))), "--template=lecture",
+                   "--VoilaConfiguration.show_tracebacks=True", *options]
         paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
-        return subprocess.run(command, env=os.environ | {"DDPM_COURSE_RUNS": str(runs), "JUPYTER_PATH": paths}).returncode
+        settings = {"DDPM_COURSE_RUNS": str(runs), "JUPYTER_PATH": paths}
+        try:
+            return subprocess.run(command, env=os.environ | settings).returncode
+        except KeyboardInterrupt:
+            return 0

@@ -1,7 +1,7 @@
 """What the browser tests share: a real Chromium, servers on loopback, and questions about pixels.
 
 A `Tab` is one page of one server. It keeps what a person would notice: errors, requests that leave loopback, and, while
-`filming`, every frame that the screen showed.
+`filming`, every frame that the screen showed. A `Piece` is one picture on it with its sliders.
 """
 
 import base64
@@ -108,8 +108,14 @@ class Tab:
 
     def __post_init__(self) -> None:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: None if request.url.startswith(
-            (self.address, "data:", "blob:", self.address.replace("http", "ws", 1))) else self.outside.append(request.url))
+        self.page.on("request", lambda request: self.outside.append(request.url) if not request.url.startswith(
+            (self.address, self.address.replace("http", "ws", 1), "data:", "blob:", "attachment:")) else None)
+
+    def shoot(self, folder: Path | None, name: str) -> None:
+        """Keep a picture of the page, if a folder is named for them."""
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=folder / f"{name}.png")
 
     def pixels(self, image: Any) -> str:
         """Return what an <img> shows, as a data URL."""
@@ -142,10 +148,93 @@ class Tab:
     def blank_frames(self, image: Any) -> int:
         """Count the frames of the film in which the place of an <img> is of one shade throughout."""
         box, view = image.bounding_box(), self.page.viewport_size
-        count = 0
+        count, rim = 0, 4                                        # the rim may share a pixel with what stands beside it
         for frame in self.frames:
             scale = frame.width / view["width"]
-            corners = (box["x"], box["y"], box["x"] + box["width"], min(box["y"] + box["height"], view["height"]))
+            corners = (box["x"] + rim, box["y"] + rim, box["x"] + box["width"] - rim,
+                       min(box["y"] + box["height"], view["height"]) - rim)
             low, high = frame.crop([round(scale * corner) for corner in corners]).getextrema()
             count += high - low < 40
         return count
+
+
+PIECE = ".jupyter-widgets.widget-vbox:has(> .widget-image):has(.widget-slider)"
+
+
+@dataclass
+class Piece:
+    """One picture with its controls, in JupyterLab or on a lecture's page."""
+
+    tab: Tab
+    root: Any
+
+    def __post_init__(self) -> None:
+        self.image = self.root.locator("> .widget-image").element_handle()
+        self.handles = self.root.locator(".widget-slider .noUi-handle").all()
+
+    @property
+    def caption(self) -> str:
+        return self.root.locator("> .widget-html").inner_text()
+
+    def source(self) -> str:
+        return self.image.get_attribute("src")
+
+    @contextlib.contextmanager
+    def replaced(self, *, seconds: float = 60) -> Iterator[None]:
+        """See that the block leads to another picture: in the same place, of the same size, with no blank frame."""
+        before, pixels, box = self.source(), self.tab.pixels(self.image), self.image.bounding_box()
+        with self.tab.filming():
+            yield
+            self.tab.wait_for_new(self.image, before, seconds=seconds)
+        now = self.image.bounding_box()
+        assert self.image.evaluate("image => image.isConnected") and self.root.locator(".widget-image").count() == 1
+        assert (now["width"], now["height"]) == (box["width"], box["height"]), "the picture has changed its size"
+        assert self.tab.pixels(self.image) != pixels, "another source, but the same pixels"
+        assert self.tab.frames and self.tab.blank_frames(self.image) == 0
+
+    def press(self, handle: Any, key: str) -> None:
+        """Press a key on a slider, again if its picture needs more than one step, and see the picture replaced."""
+        handle.focus()
+        with self.replaced():
+            before = self.source()
+            for _ in range(12):
+                self.tab.page.keyboard.press(key)
+                with contextlib.suppress(Exception):             # playwright's own TimeoutError
+                    self.tab.wait_for_new(self.image, before, seconds=2)
+                    break
+
+    def drag(self, handle: Any, share: float) -> None:
+        """Drag a slider's handle to a share of its track, and see the picture replaced."""
+        mouse, track = self.tab.page.mouse, handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
+        handle.scroll_into_view_if_needed()
+        box, knob = track.bounding_box(), handle.bounding_box()
+        with self.replaced():
+            mouse.move(knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2)
+            mouse.down()
+            mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=12)
+            mouse.up()
+
+    def seconds(self, handle: Any, key: str) -> float:
+        """Return the seconds from a key on a slider to its picture."""
+        before = self.source()
+        handle.focus()
+        began = time.perf_counter()
+        self.tab.page.keyboard.press(key)
+        self.tab.wait_for_new(self.image, before)
+        return time.perf_counter() - began
+
+
+    def move_everything(self) -> None:
+        """Move each slider of the piece by keyboard and by mouse; each time another picture has to come."""
+        self.image.scroll_into_view_if_needed()
+        for handle in self.handles:
+            before = handle.get_attribute("aria-valuenow")
+            upper = float(before) >= float(handle.get_attribute("aria-valuemax"))
+            self.press(handle, "PageDown" if upper else "PageUp")
+            assert handle.get_attribute("aria-valuenow") != before and self.caption
+            self.drag(handle, 0.7 if upper else 0.35)
+
+
+def pieces(tab: Tab) -> list[Piece]:
+    """List the pictures with sliders on a page."""
+    return [Piece(tab, root) for root in tab.page.locator(PIECE).all()]

@@ -52,7 +52,8 @@ def test_what_is_needed_is_read_from_the_installed_course() -> None:
 
 @pytest.mark.parametrize("found, state, seen", [
     ({"torch": "2.8.1"}, "problem", "2.8.1, but 2.9 or newer"), ({"torch": None}, "problem", "not installed"),
-    ({"voila": None}, "note", "only `lecture` needs it"), ({"scipy": None}, None, ""), ({"torch": "2.11.0"}, "ok", "2.11.0")])
+    ({"voila": None}, "note", "only `lecture` needs it"), ({"scipy": None}, None, ""),
+    ({"torch": "2.11.0"}, "ok", "2.11.0")])
 def test_an_old_or_missing_package_is_found(monkeypatch: pytest.MonkeyPatch, found: dict[str, str | None],
                                             state: str | None, seen: str) -> None:
     true = metadata.version

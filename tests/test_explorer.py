@@ -58,7 +58,7 @@ def test_a_picture_is_the_same_in_every_explorer_and_under_every_global_seed() -
     before = torch.get_rng_state()
     assert GuidanceExplorer(MODEL).render(**SETTING, t=60) == one
     assert torch.equal(torch.get_rng_state(), before)
-    assert Image.open(io.BytesIO(one)).size == (2 * 1002, 2 * (5 * 88 + 4) + 2 * 33)   # five rows, captions of two lines
+    assert Image.open(io.BytesIO(one)).size == (2 * 1002, 2 * (5 * 88 + 4) + 2 * 33)    # five rows, two lines
 
 
 def test_each_part_of_the_setting_changes_the_picture() -> None:

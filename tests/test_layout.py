@@ -1,6 +1,7 @@
 """The repository around the package: one source of versions and of the address, notebooks fit to be read on the web."""
 
 import ast
+import base64
 import json
 import re
 import subprocess
@@ -43,6 +44,7 @@ def faults(notebook: dict, name: str, size: int) -> list[str]:
         "a cell has no id of its own": None in ids or len(set(ids)) < len(ids),
         "1.5 MB or more": size >= 1_500_000,
         "the badge is missing or leads elsewhere": badges != {(OWNER_AND_NAME, name)},
+        "a picture would be fetched from the network": re.search(r"!\[[^]]*\]\(\w+://", text_of(cells)) is not None,
         "the setup cell installs nothing, or from elsewhere": addresses != {ADDRESS}}
     return [fault for fault, found in checks.items() if found]
 
@@ -52,7 +54,7 @@ def example() -> dict:
     link = f"https://colab.research.google.com/github/{OWNER_AND_NAME}/blob/main/notebooks/a.ipynb"
     cells = [{"cell_type": "code", "id": f"c{k}", "source": ["1"], "execution_count": k, "outputs": []}
              for k in range(20)]
-    cells[0] = {"cell_type": "markdown", "id": "top", "source": [f"[![Colab](badge.svg)]({link})"]}
+    cells[0] = {"cell_type": "markdown", "id": "top", "source": [f"[![Colab](attachment:badge.png)]({link})"]}
     cells[1]["source"] = ["try:\n", "    import ddpm_course\n", f'"pip install git+{ADDRESS}"']
     cells[2] |= {"source": [" \n"], "execution_count": None}     # an empty cell need not be run
     return {"cells": cells, "metadata": {}}
@@ -66,6 +68,7 @@ def example() -> dict:
     (lambda book: book["metadata"].update(widgets={}), "widgets"), (lambda book: book["cells"][5].pop("id"), "no id"),
     (lambda book: book["cells"][5].update(id="c6"), "no id"), (lambda book: book.update(size=1_500_000), "MB"),
     (lambda book: book["cells"][0].update(source=["no badge"]), "badge"),
+    (lambda book: book["cells"][5].update(source=["![a](https://x.org/a.png)"]), "fetched"),
     (lambda book: book["cells"][0].update(source=[text_of(book["cells"][:1]).replace("a.ipynb", "b.ipynb")]), "badge"),
     (lambda book: book["cells"][1].update(source=["pip install git+https://github.com/someone/else"]), "elsewhere")])
 def test_a_fault_in_a_notebook_is_found(spoil: Callable[[dict], object], fault: str | None) -> None:
@@ -80,6 +83,13 @@ def test_the_notebooks_have_no_fault() -> None:
              for file in (ROOT / "notebooks").glob("*.ipynb")}
     assert {name: list_ for name, list_ in found.items() if list_} == {}
     assert not found or start.NOTEBOOK.name in found
+
+
+def test_every_notebook_carries_the_same_badge() -> None:
+    badge = base64.b64encode((ROOT / "walkthroughs" / "images" / "colab.png").read_bytes()).decode("ascii")
+    for file in (ROOT / "notebooks").glob("*.ipynb"):
+        top = json.loads(file.read_text(encoding="utf-8"))["cells"][0]
+        assert top["attachments"] == {"colab.png": {"image/png": badge}} and "(attachment:colab.png)" in text_of([top])
 
 
 def test_conda_takes_every_version_but_pythons_from_the_project_file() -> None:

@@ -134,7 +134,8 @@ def test_a_lesson_that_has_to_train_first_says_so_before(served: Mock, tmp_path:
     assert main(["lecture", "02"]) == 3 and "No training" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "number"), (["04", "--port", "x"], "port")])
+@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "number"),
+                                               (["04", "--port", "x"], "port")])
 def test_a_wrong_option_ends_with_exit_code_2_and_serves_nothing(served: Mock, capsys: pytest.CaptureFixture,
                                                                  arguments: list[str], reason: str) -> None:
     with pytest.raises(SystemExit) as stopped:
