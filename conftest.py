@@ -24,8 +24,8 @@ pytest_collect_file = Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chromium", metavar="PATH", help="the browser for the tests in a browser, which then must not be "
-                     "missing; without this option they look for one and are skipped where there is none")
+    parser.addoption("--chromium", metavar="PATH", help="the browser for the tests in a browser, which then must be "
+                     "there; without this option they look for one and are skipped where there is none")
     parser.addoption("--shots", metavar="FOLDER", type=Path, help="keep pictures of what the browser showed")
 
 

@@ -109,12 +109,12 @@ def data() -> Iterator[Finding]:
     try:
         train, test = load_fashion("train"), load_fashion("test")
     except (OSError, RuntimeError, ValueError) as error:
-        yield Finding("data", "problem", str(error), "mend the folder that DDPM_COURSE_DATA names, or delete the setting")
+        yield Finding("data", "problem", str(error), "mend the folder that DDPM_COURSE_DATA names, or unset it")
         return
     seen = f"{len(train):,} + {len(test):,} images"
     if not train.is_real:
         yield Finding("data", "problem", f"{seen} drawn by the course stand in for Fashion-MNIST",
-                      "go online once, or copy a folder that holds FashionMNIST/raw here and set DDPM_COURSE_DATA to it")
+                      "go online once, or set DDPM_COURSE_DATA to a folder that holds FashionMNIST/raw")
         return
     where = setting("DATA") if train.source == "folder" else cache_folder()
     yield Finding("data", "ok", f"Fashion-MNIST, {seen}, from the {train.source} ({where})")

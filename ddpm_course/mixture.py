@@ -115,7 +115,7 @@ class MixtureExplorer:
         cloud, tilted, given = self.cloud(w, c, solver, interval), self.draws(w, c, 2), self.draws(0.0, c, 2)
         by_chance = abs(energy_distance(self.draws(w, c, 3), tilted))
         lo, hi = interval
-        return (f"{len(cloud)} samples of class {CLASS_NAMES[c]} by {SOLVER_NAMES[solver]} in {self.steps} steps, w = {w:g} for t in "
-                f"{lo} … {hi}. Energy distance of the dots to the tilted density: {energy_distance(cloud, tilted):.3f} "
-                f"(as many draws from that density itself: {by_chance:.3f}); to the class without guidance: "
-                f"{energy_distance(cloud, given):.3f}")
+        return (f"{len(cloud)} samples of class {CLASS_NAMES[c]} by {SOLVER_NAMES[solver]} in {self.steps} steps, "
+                f"w = {w:g} for t in {lo} … {hi}. Energy distance of the dots to the tilted density: "
+                f"{energy_distance(cloud, tilted):.3f} (as many draws from that density itself: {by_chance:.3f}); "
+                f"to the class without guidance: {energy_distance(cloud, given):.3f}")

@@ -85,8 +85,8 @@ def sheet(rows: list[Row], *, zoom: int = 3, margin: int = 118, gap: int = 4, te
             picture = Image.fromarray(tile.contiguous().numpy()).resize((tile_w, tile_h), Image.Resampling.NEAREST)
             page.paste(picture, (x, y))
             if row.captions:
-                draw.multiline_text((x + tile_w // 2, y + tile_h + gap // 2), row.captions[column], fill="black", font=font,
-                                    anchor="ma", align="center", spacing=text // 12)
+                draw.multiline_text((x + tile_w // 2, y + tile_h + gap // 2), row.captions[column], fill="black",
+                                    font=font, anchor="ma", align="center", spacing=text // 12)
         y += tile_h + gap + below
     return png(page)
 

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import statistics
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -40,9 +40,9 @@ def run_all(browser: Any, address: str, name: str, width: int = 1280, height: in
     page.wait_for_function("() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
     page.click(".lm-MenuBar-itemLabel:text-is('Run')")
     page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
-    page.wait_for_function("""() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
-        return prompts.at(-1).textContent !== '[ ]:' && prompts.every(prompt => !prompt.textContent.includes('*')); }""",
-                           timeout=300_000)
+    page.wait_for_function("""() => {
+        const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
+        return prompts.at(-1) !== '[ ]:' && prompts.every(text => !text.includes('*')); }""", timeout=300_000)
     return tab
 
 
@@ -108,9 +108,9 @@ def test_the_time_from_key_to_picture_is_told(guidance: Piece) -> None:
     piece.tab.page.wait_for_timeout(2000)
     new = [piece.seconds(handle, "ArrowRight") for _ in range(6)]
     seen = [piece.seconds(handle, key) for key in ("ArrowLeft", "ArrowRight") * 4]
-    REPORT.append(f"JupyterLab, key → picture: new strip of 10 steps {1000 * statistics.median(new):.0f} ms, seen before "
-                  f"{1000 * statistics.median(seen):.0f} ms (medians of {len(new)} and {len(seen)})")
-    assert statistics.median(seen) < statistics.median(new)
+    REPORT.append(f"JupyterLab, key → picture: new strip of 10 steps {1000 * median(new):.0f} ms, seen before "
+                  f"{1000 * median(seen):.0f} ms (medians of {len(new)} and {len(seen)})")
+    assert median(seen) < median(new)
 
 
 def test_the_trajectory_plays_by_itself_stops_and_is_scrubbed(tabs: Callable[[str], Tab]) -> None:
