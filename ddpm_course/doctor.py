@@ -63,9 +63,14 @@ def versions() -> Iterator[Finding]:
     except metadata.PackageNotFoundError:
         yield Finding("course", "problem", f"used from {WEIGHTS.parent}, but not installed", INSTALL_AGAIN)
         return
+    wanted = ("",) if _on_colab() else ("", "lab", "lecture")
     for package, least, extra in needed:
-        if extra in ("", "lab", "lecture"):
+        if extra in wanted and package != "ipywidgets":          # `widgets` looks at both halves of it
             yield _version(package, least, optional=extra == "lecture")
+
+
+def _on_colab() -> bool:
+    return any(metadata.distributions(name="google-colab"))
 
 
 def _version(package: str, least: str, *, optional: bool) -> Finding:
@@ -82,14 +87,17 @@ def _version(package: str, least: str, *, optional: bool) -> Finding:
 
 
 def widgets() -> Iterator[Finding]:
-    """See that JupyterLab has the half of ipywidgets that belongs to the kernel's."""
-    pairs = {"7": "1", "8": "3"}                                 # major versions of ipywidgets and jupyterlab_widgets
+    """See that JupyterLab 4 can show the kernel's sliders: ipywidgets 8, and its other half, jupyterlab_widgets 3."""
     try:
-        kernel, page = metadata.version("ipywidgets"), metadata.version("jupyterlab_widgets")
+        kernel = metadata.version("ipywidgets")
+        page = "" if _on_colab() else metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
         yield Finding("sliders", "problem", f"{error.name} is missing: no slider will appear", INSTALL_AGAIN)
         return
-    state = "ok" if pairs.get(kernel.split(".")[0]) == page.split(".")[0] else "problem"
+    if not page:
+        yield Finding("sliders", "ok", f"ipywidgets {kernel}, shown by Colab itself")
+        return
+    state = "ok" if (numbers(kernel)[0], numbers(page)[0]) == (8, 3) else "problem"
     yield Finding("sliders", state, f"ipywidgets {kernel} in the kernel, jupyterlab_widgets {page} in JupyterLab",
                   INSTALL_AGAIN if state == "problem" else "")
 

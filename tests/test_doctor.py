@@ -43,7 +43,7 @@ def test_one_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch, caps
 
 def test_what_is_needed_is_read_from_the_installed_course() -> None:
     needed = {package: (least, extra) for package, least, extra in requirements()}
-    assert needed["torch"] == ("2.9", "") and needed["ipywidgets"] == ("7.7.1", "")
+    assert needed["torch"] == ("2.9", "") and needed["safetensors"] == ("0.4.3", "")
     assert needed["jupyterlab"][1] == "lab" and needed["voila"][1] == "lecture" and needed["scipy"][1] == "test"
     assert [numbers(version) for version in ("2.11.0+cu128", "7.7.1", "4.6", "0.30.0.dev1")] == [
         (2, 11, 0), (7, 7, 1), (4, 6), (0, 30, 0)]
@@ -70,13 +70,22 @@ def test_an_old_or_missing_package_is_found(monkeypatch: pytest.MonkeyPatch, fou
     assert state in (None, "ok") or "ddpm" in finding.mend
 
 
-@pytest.mark.parametrize("kernel, page, state", [("8.1.9", "3.0.17", "ok"), ("7.7.1", "1.1.1", "ok"),
+@pytest.mark.parametrize("kernel, page, state", [("8.1.9", "3.0.17", "ok"), ("7.7.1", "1.1.1", "problem"),
                                                  ("8.1.9", "1.1.1", "problem"), ("7.7.1", "3.0.17", "problem")])
-def test_the_two_halves_of_the_sliders_have_to_belong_together(monkeypatch: pytest.MonkeyPatch, kernel: str, page: str,
-                                                               state: str) -> None:
+def test_both_halves_of_the_sliders_have_to_be_new(monkeypatch: pytest.MonkeyPatch, kernel: str, page: str,
+                                                   state: str) -> None:
     monkeypatch.setattr(doctor.metadata, "version", {"ipywidgets": kernel, "jupyterlab_widgets": page}.__getitem__)
     (finding,) = doctor.widgets()
     assert finding.state == state and kernel in finding.seen and page in finding.seen
+
+
+def test_colab_needs_no_jupyterlab_and_shows_old_sliders_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.metadata, "distributions", lambda name: [name] * (name == "google-colab"))
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: {"ipywidgets": "7.7.1"}.get(name, "99.0"))
+    (finding,) = doctor.widgets()
+    assert finding.state == "ok" and "7.7.1" in finding.seen
+    looked_at = named(doctor.versions())
+    assert "torch" in looked_at and not {"jupyterlab", "ipykernel", "voila"} & set(looked_at)
 
 
 def test_a_device_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
