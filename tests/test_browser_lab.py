@@ -28,6 +28,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+def choose(page: Any, menu: str, *entries: str) -> None:
+    """Choose an entry of a menu, or of a menu in it."""
+    page.click(f".lm-MenuBar-itemLabel:text-is('{menu}')")
+    for entry in entries:
+        page.click(f".lm-Menu-itemLabel:text-is('{entry}')")
+
+
 def run_all(browser: Any, address: str, name: str, width: int = 1280, height: int = 1000) -> Tab:
     """Open a notebook, wait for its kernel, Run All, wait for its end."""
     page = browser.new_context(viewport={"width": width, "height": height}).new_page()
@@ -38,8 +45,7 @@ def run_all(browser: Any, address: str, name: str, width: int = 1280, height: in
                   and session["kernel"]["connections"] for session in _sessions(address)):
         page.wait_for_timeout(100)                               # the page's own indicator says so too early
     page.wait_for_function("() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
-    page.click(".lm-MenuBar-itemLabel:text-is('Run')")
-    page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
+    choose(page, "Run", "Run All Cells")
     page.wait_for_function("""() => {
         const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
         return prompts.at(-1) !== '[ ]:' && prompts.every(text => !text.includes('*')); }""", timeout=300_000)
@@ -149,6 +155,23 @@ def test_in_a_narrow_window_nothing_is_cut_off(guidance: Piece, pytestconfig: py
         box = part.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= right + 1
     page.set_viewport_size(before)
+
+
+def test_in_presentation_mode_without_code_the_slider_is_alive_and_its_letters_are_larger(
+        guidance: Piece, pytestconfig: pytest.Config) -> None:
+    page = guidance.tab.page
+    size = "part => parseFloat(getComputedStyle(part).fontSize)"
+    text = page.locator(".jp-MarkdownOutput p").first
+    small = text.evaluate(size)
+    choose(page, "View", "Appearance", "Presentation Mode")
+    choose(page, "View", "Collapse All Code")
+    page.wait_for_timeout(500)
+    assert not page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() and text.evaluate(size) > small
+    guidance.press(guidance.handles[0], "ArrowRight")
+    guidance.tab.shoot(pytestconfig.getoption("--shots"), "lab_presentation")
+    choose(page, "View", "Appearance", "Presentation Mode")
+    choose(page, "View", "Expand All Code")
+    page.wait_for_function("() => document.querySelector('.jp-CodeCell .jp-InputArea-editor').offsetHeight > 0")
 
 
 @every_notebook

@@ -62,6 +62,7 @@ ARROWS = {
     "experiments.fixed_level": "checkpoints data denoising evaluation randomness records runtime training",
     "experiments.guidance_lab": "checkpoints experiments._rows parameterization randomness records runtime sampling "
                                 "solvers variants",
+    "experiments.lessons": "lecture records runtime",
     "experiments.judge": "checkpoints data evaluation records runtime training",
     "experiments.mixture_lab": "evaluation exact experiments._rows mixture randomness records runtime sampling "
                                "schedule solvers variants",

@@ -133,19 +133,45 @@ def test_a_wrong_action_ends_with_exit_code_2_and_installs_nothing(
     monkeypatch.setattr(subprocess, "run", Mock(side_effect=AssertionError("nothing may be run")))
     assert start.main(arguments) == 2
     said = capsys.readouterr().err
-    assert len(COMMANDS) == 2 and all(command in said for command in COMMANDS)
+    assert [command.split()[-1] for command in COMMANDS] == list(start.ACTIONS)
+    assert all(command in said for command in COMMANDS)
 
 
-@pytest.mark.parametrize("action, module, rest", [("lab", "jupyterlab", []), ("test", "pytest", ["-x"])])
+def test_an_extra_is_installed_once_and_serves_the_smaller_ones_too(monkeypatch: pytest.MonkeyPatch,
+                                                                    tmp_path: Path) -> None:
+    run = Mock(side_effect=lambda *command, **options: tmp_path.joinpath(".venv").mkdir(exist_ok=True))
+    monkeypatch.setattr(start, "ENVIRONMENT", tmp_path / ".venv")
+    monkeypatch.setattr(subprocess, "run", run)
+    start.install("lecture")
+    assert run.call_args.args[0][-1].endswith("[lecture]") and run.call_count == 2           # venv, pip
+    for extra, calls in (("lecture", 0), ("lab", 0), ("test", 2)):
+        run.reset_mock()
+        start.install(extra)
+        assert run.call_count == calls
+    project = tmp_path / "pyproject.toml"
+    project.write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8") + "# changed", encoding="utf-8")
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    run.reset_mock()
+    start.install("lab")
+    assert run.called
+    extras = PROJECT["optional-dependencies"]
+    assert set(extras) == set(start.EXTRAS)
+    assert all(f"ddpm-course[{one}]" in extras[next_] for one, next_ in zip(start.EXTRAS, start.EXTRAS[1:]))
+
+
+@pytest.mark.parametrize("arguments, extra, command", [
+    (["lab"], "lab", ["jupyterlab", str(start.NOTEBOOK)]), (["lab", "--port=1"], "lab", ["jupyterlab", "--port=1"]),
+    (["test"], "test", ["pytest"]), (["test", "-x"], "test", ["pytest", "-x"]),
+    (["doctor"], "lab", ["ddpm_course", "doctor"]), (["lecture"], "lecture", ["ddpm_course", "lecture", "04"]),
+    (["lecture", "02"], "lecture", ["ddpm_course", "lecture", "02"])])
 def test_an_action_installs_its_extra_and_hands_on_the_exit_code(
-        monkeypatch: pytest.MonkeyPatch, action: str, module: str, rest: list[str]) -> None:
+        monkeypatch: pytest.MonkeyPatch, arguments: list[str], extra: str, command: list[str]) -> None:
     install, run = Mock(), Mock(return_value=Mock(returncode=5))
     monkeypatch.setattr(start, "install", install)
     monkeypatch.setattr(subprocess, "run", run)
-    assert start.main([action, *rest]) == 5 and install.call_args.args == (action,)
-    assert action in PROJECT["optional-dependencies"] and f"python -m ddpm_course.start {action}" in COMMANDS
-    expected = [str(start.environment_python()), "-m", module, *(rest or [str(start.NOTEBOOK)])]
-    assert run.call_args.args[0] == expected
+    assert start.main(arguments) == 5 and install.call_args.args == (extra,)
+    assert extra in PROJECT["optional-dependencies"]
+    assert run.call_args.args[0] == [str(start.environment_python()), "-m", *command]
 
 
 def test_the_readme_quotes_the_commands_that_exist() -> None:

@@ -1,6 +1,7 @@
 """Figures that stand in a notebook's or the README's sentences are those of the records."""
 
 import json
+import re
 from pathlib import Path
 
 from ddpm_course.records import load_record
@@ -62,6 +63,17 @@ def test_notebook_01_quotes_the_fixed_level_record() -> None:
     assert f"have {record['references']['real']['frechet_percent']:.1f} %" in text
     assert " and ".join(f"{row['from_noise']['as they are']['1']['frechet_percent']:.0f}" for row in skips) in text
     assert all(way["1"]["frechet_percent"] < record["references"]["noise"]["frechet_percent"] for way in rounds)
+
+
+def test_the_readme_quotes_the_lessons_minutes() -> None:
+    text, record = (ROOT / "README.md").read_text(encoding="utf-8"), load_record("lessons")
+    assert [row["lesson"] for row in record["rows"]] == [f.stem for f in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
+    for row in record["rows"]:
+        number, promised = row["lesson"][:2], re.search(rf"\[{row['lesson'][:2]} [^|]+\|[^|]+\|[^|]+\| (\d+) \|", text)[1]
+        assert f"| {number} | {row['minutes']:.1f} |" in text and row["minutes"] <= float(promised)
+        said = re.search(r"\*\*Time\*\* about (\d+) minutes?", sentences(f"{row['lesson']}.ipynb"))[1]
+        assert said == promised
+    assert record["device"] == "cpu" and record["made_with"]["threads"] == 2
 
 
 def test_the_readme_quotes_the_records_of_the_first_lessons() -> None:
