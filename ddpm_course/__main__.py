@@ -15,7 +15,12 @@ import os
 import sys
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    raise SystemExit(f"PyTorch is not installed for {sys.executable}. Use the Python of the course's environment "
+                     "(.venv/bin/python, on Windows .venv\\Scripts\\python), or python -m ddpm_course.start, which "
+                     "installs it.") from None
 
 from ddpm_course import doctor, lecture, onepage
 from ddpm_course.checkpoints import load_checkpoint, load_judge
@@ -32,7 +37,8 @@ def parse_class(text: str) -> list[int]:
         return list(range(len(FASHION_NAMES)))
     matches = [k for k, name in enumerate(FASHION_NAMES) if text == str(k) or name.lower().startswith(text.lower())]
     if len(matches) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} names {len(matches)} classes; take one of: all, "
+        found = "is no class" if not matches else f"names {len(matches)} classes"
+        raise argparse.ArgumentTypeError(f"{text!r} {found}; take one of: all, "
                                          + ", ".join(f"{k} ({name})" for k, name in enumerate(FASHION_NAMES)))
     return matches
 
@@ -42,7 +48,7 @@ def parse_weights(text: str) -> list[float]:
     try:
         weights = [float(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; write for example 0,1,2") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers; write for example 0,1,2") from None
     if not all(abs(w) <= 1000 for w in weights):                 # NaN fails this too
         raise argparse.ArgumentTypeError(f"every w must be finite, in -1000 … 1000; got {text!r}")
     return weights
@@ -83,6 +89,10 @@ def main(arguments: list[str]) -> int:
         return doctor.main(rest)
     if command == "explorer":
         explorer_page(rest)
+    elif command and not command.startswith("-"):
+        print(f"there is no command {command!r}; there are explorer, lecture and doctor, and without a command a "
+              "picture is drawn (--help tells its options)", file=sys.stderr)
+        return 2
     else:
         picture(arguments)
     return 0

@@ -109,6 +109,18 @@ def load_fashion(split: str = "train", *, root: str | Path | None = None) -> Ima
         return ImageSet(*drawn_garments(split, 20_000 if split == "train" else 4_000), FASHION_NAMES, "drawn")
 
 
+def keep_fashion(root: str | Path) -> Path:
+    """Copy Fashion-MNIST from a folder into the course's cache, where every lesson finds it; return its place there.
+
+    FileNotFoundError or RuntimeError when the folder does not hold it whole.
+    """
+    home, kept = _open_folder(Path(root), "FashionMNIST"), cache_folder() / "FashionMNIST" / "raw"
+    for file in FILES:
+        source = home / "FashionMNIST" / "raw" / file
+        _install(source.read_bytes(), source, kept / file)
+    return kept
+
+
 def load_digits(split: str = "train", *, root: str | Path | None = None) -> ImageSet:
     """Load MNIST's digits in the same way, but nothing stands in for them: DownloadError with no folder or network."""
     return _load("MNIST", tuple("0123456789"), split, root)
@@ -158,6 +170,9 @@ def _install(content: bytes, origin: str | Path, target: Path) -> None:
 def _open_folder(root: Path, name: str) -> Path:
     """Return a root for torchvision: the student's folder if it is unpacked, else a copy in the cache, made once."""
     root = root.expanduser().resolve()
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} cannot be used for {name}: there is no such folder. Name one that holds "
+                                f"{name}/raw, or none (unset DDPM_COURSE_DATA).")
     near = [root / name / "raw", root / name] + [root / "raw", root] * (name in root.parts[-2:])
     raw = next((folder for folder in near if any(folder.glob("*-ubyte*"))), near[0])
     files = [raw / file if (raw / file).is_file() else raw / f"{file}.gz" for file in FILES]
@@ -165,7 +180,7 @@ def _open_folder(root: Path, name: str) -> Path:
         if fault := (_fault(file) if file.suffix != ".gz" else None if file.is_file() else "it is missing"):
             raise (RuntimeError if file.is_file() else FileNotFoundError)(
                 f"{root} cannot be used for {name} because of {file}: {fault}. Expected that set's four files, plain "
-                f"or .gz, in {near[0]}: mend this, or name no folder (neither root nor DDPM_COURSE_DATA).")
+                f"or .gz, in {near[0]}: mend this, or name no folder (unset DDPM_COURSE_DATA).")
     if raw == near[0] and not any(file.suffix for file in files):
         return root
     stamp = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])

@@ -18,12 +18,13 @@ from importlib import metadata
 import torch
 
 from ddpm_course.checkpoints import WEIGHTS, damaged_weights, load_checkpoint, load_judge
-from ddpm_course.data import load_fashion
+from ddpm_course.data import keep_fashion, load_fashion
 from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
 from ddpm_course.lecture import kept_runs
 from ddpm_course.runtime import cache_folder, choose_runtime, setting
 
 INSTALL_AGAIN = "install the course again: python -m ddpm_course.start lab, or pip install --upgrade ddpm-course[lab]"
+_DATA = "go online once, or copy them from a folder that holds FashionMNIST/raw: doctor --data FOLDER"
 ENOUGH = 1e9                                                     # bytes: data twice, and a student's trainings
 SLOW = 2.0                                                       # seconds that a new strip may take
 
@@ -107,7 +108,8 @@ def device() -> Iterator[Finding]:
     try:
         runtime = choose_runtime()
     except ValueError as error:
-        yield Finding("device", "problem", str(error), "mend or delete DDPM_COURSE_DEVICE and DDPM_COURSE_PACE")
+        given = [f"DDPM_COURSE_{name} = {setting(name)}" for name in ("DEVICE", "PACE") if setting(name)]
+        yield Finding("device", "problem", str(error), f"change or unset what was set: {', '.join(given)}")
         return
     yield Finding("device", "ok", f"{str(runtime).removeprefix('device ')} ({torch.get_num_threads()} threads)")
 
@@ -117,12 +119,11 @@ def data() -> Iterator[Finding]:
     try:
         train, test = load_fashion("train"), load_fashion("test")
     except (OSError, RuntimeError, ValueError) as error:
-        yield Finding("data", "problem", str(error), "mend the folder that DDPM_COURSE_DATA names, or unset it")
+        yield Finding("data", "problem", f"DDPM_COURSE_DATA = {setting('DATA')}: {error}", _DATA)
         return
     seen = f"{len(train):,} + {len(test):,} images"
     if not train.is_real:
-        yield Finding("data", "problem", f"{seen} drawn by the course stand in for Fashion-MNIST",
-                      "go online once, or set DDPM_COURSE_DATA to a folder that holds FashionMNIST/raw")
+        yield Finding("data", "problem", f"{seen} drawn by the course stand in for Fashion-MNIST", _DATA)
         return
     where = setting("DATA") if train.source == "folder" else cache_folder()
     yield Finding("data", "ok", f"Fashion-MNIST, {seen}, from the {train.source} ({where})")
@@ -147,8 +148,8 @@ def folders() -> Iterator[Finding]:
         elif free < ENOUGH:
             yield Finding(name, "problem", f"{seen}; {ENOUGH / 1e9:.0f} GB are wanted", f"delete something, or {other}")
         else:
-            kept = [file.name for file in sorted(folder.glob("lesson*.pt"))] if name == "runs folder" else []
-            yield Finding(name, "ok", seen + (f"; trainings kept: {', '.join(kept)}" if kept else ""))
+            kept = ", ".join(file.name for file in sorted(folder.glob("lesson*.pt"))) or "none yet"
+            yield Finding(name, "ok", seen + f"; trainings kept: {kept}" * (name == "runs folder"))
 
 
 def speed() -> Iterator[Finding]:
@@ -174,8 +175,16 @@ EXAMINATIONS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 def main(arguments: list[str]) -> int:
     """Print every finding as it is made; return 1 if there is a problem, else 0."""
-    argparse.ArgumentParser(prog="python -m ddpm_course doctor", description="Look whether this machine is ready for "
-                            "the lessons, and say what to do about each problem.").parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m ddpm_course doctor", description="Look whether this machine is "
+                                     "ready for the lessons, and say what to do about each problem.")
+    parser.add_argument("--data", metavar="FOLDER", help="first copy the images from here into the course's cache, "
+                        "so that no network and no setting is needed: a folder that holds FashionMNIST/raw")
+    options = parser.parse_args(arguments)
+    if options.data is not None:
+        try:
+            print(f"copied into {keep_fashion(options.data)}", flush=True)
+        except (OSError, RuntimeError) as error:
+            parser.error(str(error))
     problems = 0
     for examine in EXAMINATIONS:
         for finding in examine():

@@ -58,19 +58,26 @@ class GuidanceExplorer:
 
     def strip(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None = None) -> Strip:
         """Draw the ten garments (or remember them): DPM-Solver++ 2M from the noise of `seed`."""
-        interval = (1, self.schedule.T) if interval is None else tuple(interval)
-        key = (round(float(w), 6), label, steps, seed, interval)
+        key = self._key(w, label, steps, seed, interval)
         if key not in self._strips:
             labels, device = self.labels(label), next(self.model.parameters()).device
             x_T = normal((COLUMNS, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(seed), device=device)
             states = {t: x_t.cpu() for t, x_t, _ in
                       reverse_process(self.model, self.schedule, x_T, labels.to(device), float(w),
-                                                      interval=interval, steps=steps)}
+                                      interval=key[-1], steps=steps)}
             confidence = torch.full((COLUMNS,), float("nan"))
             if self.judge is not None:
                 confidence = judge_images(self.judge.judge, states[0]).probabilities[torch.arange(COLUMNS), labels]
             _remember(self._strips, key, Strip(labels, states[0], confidence, states), self.memory)
         return self._strips[key]
+
+    def remembers(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None = None) -> bool:
+        """Say whether a strip would come at once."""
+        return self._key(w, label, steps, seed, interval) in self._strips
+
+    def _key(self, w: float, label: int, steps: int, seed: int, interval: tuple[int, int] | None) -> tuple:
+        whole = (1, self.schedule.T)
+        return round(float(w), 6), label, steps, seed, whole if interval is None else tuple(interval)
 
     @torch.no_grad()
     def predictions(self, strip: Strip, t: int) -> tuple[int, Tensor, Tensor]:
@@ -95,7 +102,7 @@ class GuidanceExplorer:
             rows = [Row(f"garments\nw = {w:g}\n\njudge's\nconfidence", gray(strip.images), captions),
                     Row(f"x_t, t = {nearest}", gray(strip.states[nearest] / 2)),
                     Row("ε_c\nwith class", signed(eps_c, 3.0)), Row("ε_∅\nno class", signed(eps_null, 3.0)),
-                    Row("ε_c − ε_∅\n6 × enlarged", signed(eps_c - eps_null, 0.5))]
+                    Row("ε_c − ε_∅\n12 × enlarged", signed(eps_c - eps_null, 0.25))]
             _remember(self._pictures, key, screen(rows), self.memory)
         return self._pictures[key]
 

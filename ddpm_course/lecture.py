@@ -10,8 +10,7 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
-import sys
+import socket
 import tempfile
 from pathlib import Path
 
@@ -100,39 +99,45 @@ def write_page(page: dict, folder: Path) -> Path:
     return notebook
 
 
+def free_port(wanted: int) -> int:
+    """Return the wanted port of this machine, or the next one that nobody listens on. OSError if there is none."""
+    for port in range(wanted, min(wanted + 50, 65536)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):            # nobody answers
+                return port
+    raise OSError(f"the ports {wanted} … {wanted + 49} are all taken; choose another with --port")
+
+
 def main(arguments: list[str]) -> int:
-    """Read the options, cut the lesson's notebook, and serve it until Ctrl-C; return the server's exit code."""
+    """Read the options, cut the lesson's notebook, and serve it until Ctrl-C; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ddpm_course lecture", description="Open a lesson's interactive "
                                      "pieces without code in a browser, large, for a lecture. Ctrl-C ends it.")
-    parser.add_argument("number", help="the lesson, for example 04")
-    parser.add_argument("--port", type=int, default=PORT, help="where to serve it on this machine")
+    parser.add_argument("number", nargs="?", default="", help="the lesson, for example 04")
+    parser.add_argument("--port", type=int, default=PORT, help="where to serve it on this machine, if that is free")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("voila") is None:
-        parser.error('this needs Voilà: install the course with its extra, pip install "ddpm-course[lecture]" (in a '
-                     'copy of the repository: pip install -e ".[lecture]")')
+        parser.error('this needs Voilà: install the course with its extra, pip install "ddpm-course[lecture]", or in '
+                     "a copy of the repository call python -m ddpm_course.start lecture")
     try:
-        lesson = find_lesson(options.number)
+        lesson, port = find_lesson(options.number), free_port(options.port)
         page = lecture_notebook(json.loads(lesson.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    runs = kept_runs()
     trains = any("train(" in cell["source"] for cell in page["cells"])
-    if trains and not [*runs.glob(f"lesson{lesson.name[:2]}_*")]:
-        print(f"No training of this lesson is saved in {runs}: the page trains first and appears after that, some "
-              "minutes later. Run the notebook once before the lecture, and it opens in seconds.", flush=True)
-    print(f"Lesson {lesson.stem}: http://localhost:{options.port} (F11: full screen; Ctrl-C here ends it)", flush=True)
-    return serve(page, runs, [f"--port={options.port}", *["--no-browser"] * options.no_browser])
+    if trains and not [*kept_runs().glob(f"lesson{lesson.name[:2]}_*")]:
+        print(f"No training of this lesson is saved in {kept_runs()}: the page trains first and appears after that, "
+              "some minutes later. Run the notebook once before the lecture, and it opens in seconds.", flush=True)
+    print(f"Lesson {lesson.stem}: http://localhost:{port} (F11: full screen; Ctrl-C here ends it)", flush=True)
+    serve(page, [f"--port={port}", *["--no-browser"] * options.no_browser])
+    return 0
 
 
-def serve(page: dict, runs: Path, options: list[str]) -> int:
-    """Let Voilà serve a lecture's notebook until Ctrl-C; return its exit code."""
+def serve(page: dict, options: list[str]) -> None:
+    """Let Voilà serve a lecture's notebook, in this process, until it is stopped."""
+    from voila.app import Voila                                  # here, not above: it comes with an extra
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "voila", str(write_page(page, Path(folder))), "--template=lecture",
-                   "--VoilaConfiguration.show_tracebacks=True", *options]
         paths = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
-        settings = {"DDPM_COURSE_RUNS": str(runs), "JUPYTER_PATH": paths}
-        try:
-            return subprocess.run(command, env=os.environ | settings).returncode
-        except KeyboardInterrupt:
-            return 0
+        os.environ |= {"DDPM_COURSE_RUNS": str(kept_runs()), "JUPYTER_PATH": paths}          # for the page's kernel
+        Voila.launch_instance([str(write_page(page, Path(folder))), "--template=lecture", "--Voila.port_retries=0",
+                               "--VoilaConfiguration.show_tracebacks=True", *options])

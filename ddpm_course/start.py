@@ -23,7 +23,7 @@ EXTRAS = ("lab", "lecture", "test")                              # each holds th
 ACTIONS = {  # action: (the extra that it needs, the module that does it and its first words, what follows if nothing)
     "lab": ("lab", ["jupyterlab"], [str(NOTEBOOK)]),
     "test": ("test", ["pytest"], []),
-    "doctor": ("lab", ["ddpm_course", "doctor"], []),
+    "doctor": ("lecture", ["ddpm_course", "doctor"], []),
     "lecture": ("lecture", ["ddpm_course", "lecture"], ["04"])}
 
 

@@ -69,7 +69,13 @@ class PictureWidget(ipywidgets.VBox):
         """Return what to show."""
         raise NotImplementedError
 
+    def notice(self) -> str:
+        """Return what the caption says while a picture is drawn that takes seconds; nothing for the quick ones."""
+        return ""
+
     def _redraw(self, change: dict | None) -> None:
+        if notice := self.notice():
+            self.caption.value = _words(notice)
         self.image.value, text = self.picture()
         self.caption.value = _words(text)
 
@@ -96,10 +102,17 @@ class GuidanceWidget(PictureWidget):
         super().__init__([rows], [self.w, self.interval, self.t, self.label, self.steps, self.seed], width=1002)
         self.new_noise.on_click(self._next_noise)
 
+    def setting(self) -> tuple[float, int, int, int]:
+        """Return w, class, steps and seed."""
+        return self.w.value, self.label.value, self.steps.value, self.seed.value
+
     def picture(self) -> tuple[bytes, str]:
-        setting = (self.w.value, self.label.value, self.steps.value, self.seed.value)
-        return (self.explorer.render(*setting, self.t.value, self.interval.value),
-                self.explorer.describe(*setting, self.interval.value))
+        return (self.explorer.render(*self.setting(), self.t.value, self.interval.value),
+                self.explorer.describe(*self.setting(), self.interval.value))
+
+    def notice(self) -> str:
+        slow = self.steps.value >= 50 and not self.explorer.remembers(*self.setting(), self.interval.value)
+        return f"drawing in {self.steps.value} steps …" * slow
 
     def _next_noise(self, button: ipywidgets.Button) -> None:
         self.seed.value = (self.seed.value + 1) % (self.seed.max + 1)
@@ -206,10 +219,17 @@ def trajectory_player(states: Iterable[tuple[int, torch.Tensor, torch.Tensor]], 
     return SliderWidget(view, slider, play=play)
 
 
-def steps_explorer(model: torch.nn.Module, schedule: NoiseSchedule, c: torch.Tensor | None = None) -> SliderWidget:
+class StepsWidget(SliderWidget):
+    """The steps slider of lesson 03."""
+
+    def notice(self) -> str:
+        return f"drawing in {self.slider.value} steps …" * (self.slider.value >= 75)
+
+
+def steps_explorer(model: torch.nn.Module, schedule: NoiseSchedule, c: torch.Tensor | None = None) -> StepsWidget:
     """Show DDIM and the second-order solver from the same noise with few or many steps."""
     choices = [s for s in (2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100, 150) if s <= schedule.T]
     slider = ipywidgets.SelectionSlider(options=choices, value=min(choices, key=lambda s: abs(s - 10)),
                                         description="steps", continuous_update=False, style=_WIDE,
                                         layout=_layout("560px"))
-    return SliderWidget(StepsView(model, schedule, c), slider)
+    return StepsWidget(StepsView(model, schedule, c), slider)

@@ -192,16 +192,12 @@ class Piece:
         assert self.tab.pixels(self.image) != pixels, "another source, but the same pixels"
         assert self.tab.frames and self.tab.blank_frames(self.image) == 0
 
-    def press(self, handle: Any, key: str) -> None:
-        """Press a key on a slider, again if its picture needs more than one step, and see the picture replaced."""
+    def press(self, handle: Any, key: str, times: int = 1) -> None:
+        """Press a key on a slider, some times if one step changes no picture, and see the picture replaced."""
         handle.focus()
         with self.replaced():
-            before = self.source()
-            for _ in range(12):
+            for _ in range(times):
                 self.tab.page.keyboard.press(key)
-                with contextlib.suppress(Exception):             # playwright's own TimeoutError
-                    self.tab.wait_for_new(self.image, before, seconds=2)
-                    break
 
     def drag(self, handle: Any, share: float) -> None:
         """Drag a slider's handle to a share of its track, and see the picture replaced."""
@@ -230,7 +226,7 @@ class Piece:
         for handle in self.handles:
             before = handle.get_attribute("aria-valuenow")
             upper = float(before) >= float(handle.get_attribute("aria-valuemax"))
-            self.press(handle, "PageDown" if upper else "PageUp")
+            self.press(handle, "ArrowLeft" if upper else "ArrowRight", times=9)      # a solver's step may be 8 t wide
             assert handle.get_attribute("aria-valuenow") != before and self.caption
             self.drag(handle, 0.7 if upper else 0.35)
 

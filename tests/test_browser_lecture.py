@@ -60,9 +60,39 @@ def test_a_piece_fills_the_screen_and_its_letters_are_large(tabs: Callable[[str]
 def test_no_code_no_error_no_network_and_formulas_are_set(tabs: Callable[[str], Tab], number: str) -> None:
     page, tab = tabs(number).page, tabs(number)
     text = page.locator("body").inner_text()
-    assert "import " not in text and "Traceback" not in text and "$$" not in text
+    assert "import " not in text and "Traceback" not in text and "$$" not in text and "energy distance 0." not in text
     assert page.locator("mjx-container").count() > 0
     assert find_lesson(number).stem and (tab.outside, tab.faults) == ([], [])
+
+
+def test_a_click_on_the_track_gives_the_knob_the_arrow_keys(tabs: Callable[[str], Tab]) -> None:
+    piece = pieces(tabs("04"))[0]
+    track = piece.root.locator(".noUi-target").first
+    with piece.replaced():
+        track.click(position={"x": 0.6 * track.bounding_box()["width"], "y": 3})
+    value = float(piece.handles[0].get_attribute("aria-valuenow"))
+    with piece.replaced():
+        piece.tab.page.keyboard.press("ArrowRight")
+    assert float(piece.handles[0].get_attribute("aria-valuenow")) == value + 0.5
+
+
+def test_a_presenters_keys_turn_the_page_and_pass_nothing_over_and_move_no_slider(tabs: Callable[[str], Tab]) -> None:
+    page, piece = tabs("04").page, pieces(tabs("04"))[0]
+    scrolled, last = "document.querySelector('#rendered_cells').scrollTop", """(() => {
+        const page = document.querySelector('#rendered_cells'); return page.scrollHeight - page.clientHeight; })()"""
+    page.evaluate("document.querySelector('#rendered_cells').scrollTo(0, 0)")
+    piece.handles[0].focus()
+    value, places = piece.handles[0].get_attribute("aria-valuenow"), [0]
+    while places[-1] < page.evaluate(last) - 1:
+        page.keyboard.press("PageDown")
+        page.wait_for_timeout(200)
+        places.append(page.evaluate(scrolled))
+        assert 40 < places[-1] - places[-2] <= HEIGHT or places[-1] >= page.evaluate(last) - 1
+    assert 4 <= len(places) <= 12
+    page.keyboard.press("PageUp")
+    page.wait_for_timeout(200)
+    assert places[-1] - HEIGHT <= page.evaluate(scrolled) < places[-1]
+    assert piece.handles[0].get_attribute("aria-valuenow") == value
 
 
 def test_the_buttons_have_their_signs(tabs: Callable[[str], Tab]) -> None:

@@ -1,5 +1,7 @@
 """The command that draws: garments into a PNG, without data and without a network."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from test_pictures import decoded
 from torch import Tensor
 
 from ddpm_course import data, sampling
-from ddpm_course.__main__ import parse_class, picture
+from ddpm_course.__main__ import main, parse_class, picture
 from ddpm_course.checkpoints import load_checkpoint
 
 MARGIN, TILE, GAP, LINE = 70, 84, 4, 15
@@ -57,9 +59,9 @@ def test_without_arguments_the_picture_lies_in_this_folder(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("arguments, reason", [
-    (["--class", "hat"], "'hat' names 0 classes"), (["--class", "s"], "'s' names 3 classes"),
+    (["--class", "hat"], "'hat' is no class"), (["--class", "s"], "'s' names 3 classes"),
     (["--class", "10"], "9 (Ankle boot)"), (["--w", "nan"], "must be finite"), (["--w", "0,inf"], "must be finite"),
-    (["--w", "strong"], "no list of numbers"), (["--w", "0,,1"], "no list of numbers"), (["--steps", "0"], "1 … 150"),
+    (["--w", "strong"], "not a list of numbers"), (["--w", "0,,1"], "not a list of numbers"), (["--steps", "0"], "1 … 150"),
     (["--steps", "151"], "1 … 150"), (["--n", "0"], "1 … 50"), (["--n", "51"], "1 … 50"),
     (["--out", "missing/garments.png"], "cannot be written"),
     (["--out", "."], "cannot be written"),
@@ -74,3 +76,17 @@ def test_a_wrong_option_ends_with_exit_code_2_says_why_and_writes_nothing(
         picture(["--w", "0", *([] if "--steps" in arguments else ["--steps", "1"]), *arguments])
     assert stopped.value.code == 2 and reason in capsys.readouterr().err
     assert [file.name for file in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_an_unknown_command_is_told_those_that_there_are(capsys: pytest.CaptureFixture) -> None:
+    assert main(["lectrue", "04"]) == 2
+    said = capsys.readouterr().err
+    assert "'lectrue'" in said and all(command in said for command in ("explorer", "lecture", "doctor"))
+
+
+def test_without_pytorch_the_command_says_which_python_to_use(tmp_path: Path) -> None:
+    hidden = "import sys; sys.modules['torch'] = None; sys.argv = ['ddpm_course']; import runpy; " \
+        "runpy.run_module('ddpm_course', run_name='__main__')"
+    run = subprocess.run([sys.executable, "-c", hidden], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert sys.executable in run.stderr and "python -m ddpm_course.start" in run.stderr

@@ -236,7 +236,7 @@ def test_a_damaged_folder_is_named_with_its_file(tmp_path, cache, server, monkey
                              "short idx": good[:-100], "long idx": good + b"x", "empty idx": b"",
                              "other idx": good.replace(struct.pack(">i", 28), struct.pack(">i", 32), 1)}[harm])
     else:
-        file = FILES[0]
+        file = "there is no such folder"
     if by_variable:
         monkeypatch.setenv("DDPM_COURSE_DATA", str(root))
     with pytest.raises(error, match=file) as caught:

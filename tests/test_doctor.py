@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from test_data import fill
 
 from ddpm_course import checkpoints, doctor
 from ddpm_course.__main__ import main
@@ -91,7 +92,11 @@ def test_colab_needs_no_jupyterlab_and_shows_old_sliders_itself(monkeypatch: pyt
 def test_a_device_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDPM_COURSE_DEVICE", "abacus")
     (finding,) = doctor.device()
-    assert finding.state == "problem" and "abacus" in finding.seen and "DDPM_COURSE_DEVICE" in finding.mend
+    assert finding.state == "problem" and "abacus" in finding.seen and "DDPM_COURSE_DEVICE = abacus" in finding.mend
+    monkeypatch.setenv("DDPM_COURSE_DEVICE", "cpu")
+    monkeypatch.setenv("DDPM_COURSE_PACE", "gallop")
+    (finding,) = doctor.device()
+    assert finding.state == "problem" and "DDPM_COURSE_PACE = gallop" in finding.mend
 
 
 def images(source: str) -> Callable[[str], object]:
@@ -107,13 +112,33 @@ def test_where_the_data_came_from_is_told(monkeypatch: pytest.MonkeyPatch, sourc
     monkeypatch.setattr(doctor, "load_fashion", images(source))
     (finding,) = doctor.data()
     assert finding.state == state and source in finding.seen and "7,000" in finding.seen
-    assert ("DDPM_COURSE_DATA" in finding.mend) is (state == "problem")
+    assert ("--data FOLDER" in finding.mend) is (state == "problem")
 
 
 def test_a_folder_without_data_is_found_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path))
     (finding,) = doctor.data()
-    assert finding.state == "problem" and str(tmp_path) in finding.seen and "DDPM_COURSE_DATA" in finding.mend
+    assert finding.state == "problem" and f"DDPM_COURSE_DATA = {tmp_path}" in finding.seen and finding.mend
+    monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path / "nothing"))
+    (finding,) = doctor.data()
+    assert finding.state == "problem" and "there is no such folder" in finding.seen
+
+
+def test_data_are_copied_from_a_folder_into_the_cache_and_found_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                                      capsys: pytest.CaptureFixture) -> None:
+    stick = tmp_path / "stick"
+    fill(stick / "FashionMNIST" / "raw")
+    monkeypatch.setenv("DDPM_COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("DDPM_COURSE_DATA", raising=False)
+    monkeypatch.setattr(doctor, "EXAMINATIONS", (doctor.data,))
+    assert main(["doctor", "--data", str(stick)]) == 0
+    shutil.rmtree(stick)
+    out = capsys.readouterr().out
+    assert f"copied into {tmp_path / 'cache' / 'FashionMNIST' / 'raw'}" in out and "from the cache" in out
+    assert main(["doctor"]) == 0 and "from the cache" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        main(["doctor", "--data", str(stick)])
+    assert stopped.value.code == 2 and "there is no such folder" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def test_an_extra_is_installed_once_and_serves_the_smaller_ones_too(monkeypatch:
 @pytest.mark.parametrize("arguments, extra, command", [
     (["lab"], "lab", ["jupyterlab", str(start.NOTEBOOK)]), (["lab", "--port=1"], "lab", ["jupyterlab", "--port=1"]),
     (["test"], "test", ["pytest"]), (["test", "-x"], "test", ["pytest", "-x"]),
-    (["doctor"], "lab", ["ddpm_course", "doctor"]), (["lecture"], "lecture", ["ddpm_course", "lecture", "04"]),
+    (["doctor"], "lecture", ["ddpm_course", "doctor"]), (["lecture"], "lecture", ["ddpm_course", "lecture", "04"]),
     (["lecture", "02"], "lecture", ["ddpm_course", "lecture", "02"])])
 def test_an_action_installs_its_extra_and_hands_on_the_exit_code(
         monkeypatch: pytest.MonkeyPatch, arguments: list[str], extra: str, command: list[str]) -> None:

@@ -2,13 +2,16 @@
 
 import json
 import os
-import subprocess
+import re
+import socket
 from pathlib import Path
 from unittest.mock import Mock
 
+import browser
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from voila.app import Voila
 
 from ddpm_course import lecture
 from ddpm_course.__main__ import main
@@ -95,46 +98,57 @@ def test_trainings_are_looked_for_where_jupyterlab_keeps_them(monkeypatch: pytes
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mock:
-    """Stand in for the server: look at its folder while it is there, and end with exit code 3."""
-    def look(command: list[str], env: dict[str, str]) -> Mock:
-        folder = Path(command[3]).parent
-        served.page = json.loads(Path(command[3]).read_text(encoding="utf-8"))
+    """Stand in for the server: look at its folder while it is there."""
+    def look(arguments: list[str]) -> None:
+        folder = Path(arguments[0]).parent
+        served.page = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
         served.template = (folder / "voila" / "templates" / "lecture" / "index.html.j2").read_text(encoding="utf-8")
-        served.paths = env["JUPYTER_PATH"].split(os.pathsep)
+        served.paths = os.environ["JUPYTER_PATH"].split(os.pathsep)
         assert folder.samefile(served.paths[0])
-        return Mock(returncode=3)
 
     served = Mock(side_effect=look)
-    monkeypatch.setattr(subprocess, "run", served)
+    monkeypatch.setattr(Voila, "launch_instance", served)
     monkeypatch.setenv("DDPM_COURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("JUPYTER_PATH", "somewhere")
     return served
 
 
-def test_the_command_serves_the_cut_with_the_courses_template(served: Mock, monkeypatch: pytest.MonkeyPatch,
-                                                              tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setenv("JUPYTER_PATH", "somewhere")
-    assert main(["lecture", "04", "--port", "9001", "--no-browser"]) == 3
-    command, env = served.call_args.args[0], served.call_args.kwargs["env"]
-    assert command[1:3] == ["-m", "voila"] and {"--port=9001", "--no-browser", "--template=lecture"} <= set(command)
-    assert env["DDPM_COURSE_RUNS"] == str(tmp_path / "runs") and served.paths[1:] == ["somewhere"]
+def test_the_command_serves_the_cut_with_the_courses_template(served: Mock, tmp_path: Path,
+                                                              capsys: pytest.CaptureFixture) -> None:
+    port = browser.free_port()
+    assert main(["lecture", "04", "--port", str(port), "--no-browser"]) == 0
+    arguments = served.call_args.args[0]
+    assert {f"--port={port}", "--no-browser", "--template=lecture"} <= set(arguments)
+    assert os.environ["DDPM_COURSE_RUNS"] == str(tmp_path / "runs") and served.paths[1:] == ["somewhere"]
     assert served.page == lecture_notebook(json.loads(LESSONS[3].read_text(encoding="utf-8")))
     assert served.template == lecture.TEMPLATE.read_text(encoding="utf-8")
     out = capsys.readouterr().out
-    assert "http://localhost:9001" in out and "No training" not in out           # lesson 04 shows nothing trained there
+    assert f"http://localhost:{port}" in out and "No training" not in out        # lesson 04 shows nothing trained there
+    assert not Path(arguments[0]).parent.exists()
+
+
+def test_a_taken_port_is_passed_over_and_the_address_says_so(served: Mock, capsys: pytest.CaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["lecture", "04", "--port", str(port)]) == 0
+    used = int(next(part for part in served.call_args.args[0] if part.startswith("--port=")).removeprefix("--port="))
+    assert port < used < port + 50 and f"http://localhost:{used}" in capsys.readouterr().out
 
 
 def test_a_lesson_that_has_to_train_first_says_so_before(served: Mock, tmp_path: Path,
                                                          capsys: pytest.CaptureFixture) -> None:
-    assert main(["lecture", "02"]) == 3
+    assert main(["lecture", "02"]) == 0
     out = capsys.readouterr().out
     assert f"No training of this lesson is saved in {tmp_path / 'runs'}" in out
     assert "--no-browser" not in served.call_args.args[0]
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "lesson02_folder_1600.pt").touch()
-    assert main(["lecture", "02"]) == 3 and "No training" not in capsys.readouterr().out
+    assert main(["lecture", "02"]) == 0 and "No training" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "number"),
+@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "there are 01_UNets, 02_"),
                                                (["04", "--port", "x"], "port")])
 def test_a_wrong_option_ends_with_exit_code_2_and_serves_nothing(served: Mock, capsys: pytest.CaptureFixture,
                                                                  arguments: list[str], reason: str) -> None:
@@ -152,7 +166,7 @@ def test_without_voila_the_command_says_what_to_install(served: Mock, monkeypatc
 
 
 def test_the_page_asks_no_network(tmp_path: Path) -> None:
-    assert "//" not in lecture.TEMPLATE.read_text(encoding="utf-8").replace("/* ", "")
+    assert not re.search(r"https?:|//\w|@import|url\(", lecture.TEMPLATE.read_text(encoding="utf-8"))
     write_page({"cells": []}, tmp_path)
     assert json.loads((tmp_path / "voila" / "templates" / "lecture" / "conf.json").read_text()) == {
         "base_template": "lab"}

@@ -106,6 +106,14 @@ def test_every_step_count_draws_its_own_picture(widget: GuidanceWidget) -> None:
     redraws(widget, *to(widget.steps, 10, 20, 50, 150, 5))
 
 
+def test_while_many_steps_are_drawn_the_caption_says_so_and_then_what_there_is(widget: GuidanceWidget) -> None:
+    said: list[str] = []
+    widget.caption.observe(lambda change: said.append(change["new"]), names="value")
+    redraws(widget, *to(widget.steps, 50, 10, 50))               # the last one is remembered
+    assert said[0] == worded("drawing in 50 steps …") and said.count(said[0]) == 1 and len(said) == 4
+    assert "50 steps" in said[1] and "10 steps" in said[2] and said[3] == said[1]
+
+
 def test_every_stored_t_shows_its_own_predictions(widget: GuidanceWidget) -> None:
     assert (widget.t.min, widget.t.max) == (1, MODEL.schedule.T)
     redraws(widget, *to(widget.t, 1, 90, 120, 150, 60))
