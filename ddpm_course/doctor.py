@@ -23,7 +23,10 @@ from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
 from ddpm_course.lecture import kept_runs
 from ddpm_course.runtime import cache_folder, choose_runtime, setting
 
-INSTALL_AGAIN = "install the course again: python -m ddpm_course.start lab, or pip install --upgrade ddpm-course[lab]"
+INSTALL_AGAIN = ("install again: pip install --upgrade ddpm-course[lab]; in a copy of the repository delete .venv and "
+                 "call python -m ddpm_course.start doctor")
+FETCH_AGAIN = ("fetch them again: pip install --force-reinstall --no-deps ddpm-course; in a copy of the repository "
+               "git checkout ddpm_course/weights")
 _DATA = "go online once, or copy them from a folder that holds FashionMNIST/raw: doctor --data FOLDER"
 ENOUGH = 1e9                                                     # bytes: data twice, and a student's trainings
 SLOW = 2.0                                                       # seconds that a new strip may take
@@ -119,7 +122,8 @@ def data() -> Iterator[Finding]:
     try:
         train, test = load_fashion("train"), load_fashion("test")
     except (OSError, RuntimeError, ValueError) as error:
-        yield Finding("data", "problem", f"DDPM_COURSE_DATA = {setting('DATA')}: {error}", _DATA)
+        named = f"DDPM_COURSE_DATA = {setting('DATA')}: " if setting("DATA") else ""
+        yield Finding("data", "problem", f"{named}{error}", _DATA)
         return
     seen = f"{len(train):,} + {len(test):,} images"
     if not train.is_real:
@@ -132,7 +136,7 @@ def data() -> Iterator[Finding]:
 def weights() -> Iterator[Finding]:
     """Compare the shipped weights with their checksums."""
     if damaged := damaged_weights():
-        yield Finding("weights", "problem", f"missing or not as shipped: {', '.join(damaged)}", INSTALL_AGAIN)
+        yield Finding("weights", "problem", f"missing or not as shipped: {', '.join(damaged)}", FETCH_AGAIN)
     else:
         yield Finding("weights", "ok", f"all files intact in {WEIGHTS}")
 

@@ -14,7 +14,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from ddpm_course.runtime import runs_folder, setting
+from ddpm_course.runtime import runs_folder
 
 TEMPLATE = Path(__file__).with_name("lecture.html.j2")
 SHOWN, SILENT = "lecture", "lecture-setup"
@@ -36,7 +36,7 @@ def find_lesson(number: str) -> Path:
     found = [path for path in lessons if path.name.split("_")[0] == number.rjust(2, "0")]
     if not found:
         listed = ", ".join(path.stem for path in lessons)
-        raise FileNotFoundError(f"no lesson {number!r}; there are {listed}")
+        raise FileNotFoundError(f"no lesson {number!r}; there are {listed}" if number else f"which lesson? {listed}")
     return found[0]
 
 
@@ -80,10 +80,8 @@ def _code(source: str) -> dict:
 
 def kept_runs() -> Path:
     """Name the folder where JupyterLab keeps the lessons' trainings: the setting, or `ddpm_runs` beside the lessons."""
-    if setting("RUNS"):
-        return runs_folder().absolute()
     try:
-        return notebooks_folder() / runs_folder()
+        return notebooks_folder() / runs_folder()                # which it is itself if it begins at the root
     except FileNotFoundError:                                    # an installed package, without the notebooks
         return runs_folder().absolute()
 

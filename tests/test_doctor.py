@@ -157,7 +157,7 @@ def test_damaged_weights_are_found(copied: Path, monkeypatch: pytest.MonkeyPatch
     assert damaged_weights(copied) == [named_file]
     monkeypatch.setattr(doctor, "damaged_weights", lambda: damaged_weights(copied))
     (finding,) = doctor.weights()
-    assert finding.state == "problem" and named_file in finding.seen and "install" in finding.mend
+    assert finding.state == "problem" and named_file in finding.seen and "git checkout" in finding.mend
 
 
 def test_the_checksums_that_ship_are_those_of_the_files() -> None:

@@ -148,7 +148,7 @@ def test_a_lesson_that_has_to_train_first_says_so_before(served: Mock, tmp_path:
     assert main(["lecture", "02"]) == 0 and "No training" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "there are 01_UNets, 02_"),
+@pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "which lesson? 01_UNets, 02_"),
                                                (["04", "--port", "x"], "port")])
 def test_a_wrong_option_ends_with_exit_code_2_and_serves_nothing(served: Mock, capsys: pytest.CaptureFixture,
                                                                  arguments: list[str], reason: str) -> None:
