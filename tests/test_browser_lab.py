@@ -46,9 +46,9 @@ def run_all(browser: Any, address: str, name: str, width: int = 1280, height: in
         page.wait_for_timeout(100)                               # the page's own indicator says so too early
     page.wait_for_function("() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
     choose(page, "Run", "Run All Cells")
-    page.wait_for_function("""() => {
-        const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
-        return prompts.at(-1) !== '[ ]:' && prompts.every(text => !text.includes('*')); }""", timeout=300_000)
+    waiting = "document.querySelector('.jp-Notebook').innerText.includes('[*]:')"            # a cell that is not done
+    page.wait_for_function(f"() => {waiting}")
+    page.wait_for_function(f"() => !{waiting}", timeout=300_000)
     return tab
 
 

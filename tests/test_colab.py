@@ -55,7 +55,7 @@ def test_the_setup_cell_does_nothing_elsewhere(tmp_path: Path) -> None:
 
 def test_on_colab_the_setup_cell_installs_the_course_from_its_address(tmp_path: Path,
                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    """git is told that the course's address is this checkout, pip that all else is there; the rest is what Colab does."""
+    """git is told that the course's address is this checkout, pip that all else is there; the rest is Colab's way."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: nothing can be cloned from it")
     site = tmp_path / "site"

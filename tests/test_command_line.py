@@ -61,7 +61,8 @@ def test_without_arguments_the_picture_lies_in_this_folder(tmp_path: Path, monke
 @pytest.mark.parametrize("arguments, reason", [
     (["--class", "hat"], "'hat' is no class"), (["--class", "s"], "'s' names 3 classes"),
     (["--class", "10"], "9 (Ankle boot)"), (["--w", "nan"], "must be finite"), (["--w", "0,inf"], "must be finite"),
-    (["--w", "strong"], "not a list of numbers"), (["--w", "0,,1"], "not a list of numbers"), (["--steps", "0"], "1 … 150"),
+    (["--w", "strong"], "not a list of numbers"), (["--w", "0,,1"], "not a list of numbers"),
+    (["--steps", "0"], "1 … 150"),
     (["--steps", "151"], "1 … 150"), (["--n", "0"], "1 … 50"), (["--n", "51"], "1 … 50"),
     (["--out", "missing/garments.png"], "cannot be written"),
     (["--out", "."], "cannot be written"),

@@ -69,7 +69,8 @@ def test_the_readme_quotes_the_lessons_minutes() -> None:
     text, record = (ROOT / "README.md").read_text(encoding="utf-8"), load_record("lessons")
     assert [row["lesson"] for row in record["rows"]] == [f.stem for f in sorted((ROOT / "notebooks").glob("0*.ipynb"))]
     for row in record["rows"]:
-        number, promised = row["lesson"][:2], re.search(rf"\[{row['lesson'][:2]} [^|]+\|[^|]+\|[^|]+\| (\d+) \|", text)[1]
+        number = row["lesson"][:2]
+        promised = re.search(rf"\[{number} [^|]+\|[^|]+\|[^|]+\| (\d+) \|", text)[1]
         assert f"| {number} | {row['minutes']:.1f} |" in text and row["minutes"] <= float(promised)
         said = re.search(r"\*\*Time\*\* about (\d+) minutes?", sentences(f"{row['lesson']}.ipynb"))[1]
         assert said == promised
