@@ -38,9 +38,13 @@ def _slider(kind: type, value: float | tuple[int, int], low: float, high: float,
                 layout=_layout(width), **options)
 
 
-def _dropdown(options: list, text: str, value: int | str) -> ipywidgets.Dropdown:
-    return ipywidgets.Dropdown(options=options, value=value, description=text, style=_WIDE,
-                               layout=_layout("280px"))
+def _dropdown(options: list, text: str, value: int | str, width: str = "280px") -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(options=options, value=value, description=text, style=_WIDE, layout=_layout(width))
+
+
+def _row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Put controls beside each other, or under each other where the page is narrow."""
+    return ipywidgets.HBox(controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
 
 
 def _words(text: str) -> str:
@@ -91,15 +95,14 @@ class GuidanceWidget(PictureWidget):
         choices = [("one of each class", ONE_OF_EACH)] + [(n, k) for k, n in enumerate(explorer.class_names)]
         self.w = _slider(ipywidgets.FloatSlider, w, -1, 8, "guidance w", step=0.5, readout_format=".1f")
         self.interval = _slider(ipywidgets.IntRangeSlider, (1, T), 1, T, "guide for t in")
-        self.t = _slider(ipywidgets.IntSlider, min(60, T), 1, T, "look at t")
+        self.t = _slider(ipywidgets.IntSlider, min(60, T), 1, T, "look at t", width="430px")
         self.label = _dropdown(choices, "class", label)
-        self.steps = _dropdown([s for s in (5, 10, 20, 50, 150) if s <= T], "steps", steps)
+        self.steps = _dropdown([s for s in (5, 10, 20, 50, 150) if s <= T], "steps", steps, width="200px")
         self.seed = ipywidgets.BoundedIntText(seed, min=0, max=999_999, description="noise seed", style=_WIDE,
-                                              layout=_layout("280px"))
+                                              layout=_layout("240px"))
         self.new_noise = ipywidgets.Button(description="new noise", icon="random")
-        rows = ipywidgets.VBox([self.w, self.interval, self.t, ipywidgets.HBox([self.label, self.steps]),
-                                ipywidgets.HBox([self.seed, self.new_noise])])
-        super().__init__([rows], [self.w, self.interval, self.t, self.label, self.steps, self.seed], width=1002)
+        rows = [self.w, _row(self.interval, self.t), _row(self.label, self.steps, self.seed, self.new_noise)]
+        super().__init__(rows, [self.w, self.interval, self.t, self.label, self.steps, self.seed], width=1002)
         self.new_noise.on_click(self._next_noise)
 
     def setting(self) -> tuple[float, int, int, int]:
@@ -136,7 +139,7 @@ class MixtureWidget(PictureWidget):
         self.interval = _slider(ipywidgets.IntRangeSlider, (1, T), 1, T, "guide for t in")
         self.label = _dropdown([(name, k) for k, name in enumerate(CLASS_NAMES)], "class", 0)
         self.solver = _dropdown([(name, key) for key, name in SOLVER_NAMES.items()], "sampler", "ddim")
-        super().__init__([self.w, self.interval, ipywidgets.HBox([self.label, self.solver])],
+        super().__init__([self.w, self.interval, _row(self.label, self.solver)],
                          [self.w, self.interval, self.label, self.solver], width=520)
 
     def picture(self) -> tuple[bytes, str]:

@@ -141,9 +141,11 @@ def test_the_trajectory_plays_by_itself_stops_and_is_scrubbed(tabs: Callable[[st
     piece.press(handle, "ArrowLeft")
 
 
-def test_in_a_narrow_window_nothing_is_cut_off(guidance: Piece, pytestconfig: pytest.Config) -> None:
+def test_on_a_projector_all_is_seen_and_in_a_narrow_window_nothing_is_cut_off(guidance: Piece,
+                                                                              pytestconfig: pytest.Config) -> None:
     page = guidance.tab.page
     before = page.viewport_size
+    assert guidance.root.bounding_box()["height"] <= 720 - 110, "on a projector it has to fit beside JupyterLab's bars"
     page.set_viewport_size({"width": 640, "height": 720})
     page.wait_for_timeout(500)
     guidance.image.scroll_into_view_if_needed()
