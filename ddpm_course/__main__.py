@@ -17,18 +17,18 @@ from pathlib import Path
 
 try:
     import torch
-except ModuleNotFoundError:
-    raise SystemExit(f"PyTorch is not installed for {sys.executable}. Use the Python of the course's environment "
-                     "(.venv/bin/python, on Windows .venv\\Scripts\\python), or python -m ddpm_course.start, which "
-                     "installs it.") from None
 
-from ddpm_course import doctor, lecture, onepage
-from ddpm_course.checkpoints import load_checkpoint, load_judge
-from ddpm_course.data import FASHION_NAMES
-from ddpm_course.explorer import GuidanceExplorer
-from ddpm_course.pictures import Row, gray, sheet
-from ddpm_course.records import load_record
-from ddpm_course.sampling import sample_w
+    from ddpm_course import doctor, lecture, onepage
+    from ddpm_course.checkpoints import load_checkpoint, load_judge
+    from ddpm_course.data import FASHION_NAMES
+    from ddpm_course.explorer import GuidanceExplorer
+    from ddpm_course.pictures import Row, gray, sheet
+    from ddpm_course.records import load_record
+    from ddpm_course.sampling import sample_w
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error.name} is not installed for {sys.executable}. Use the Python of the course's environment "
+                     "(.venv/bin/python, on Windows .venv\\Scripts\\python), or in a copy of the repository call "
+                     "python -m ddpm_course.start doctor, which installs all that is needed.") from None
 
 
 def parse_class(text: str) -> list[int]:

@@ -106,11 +106,11 @@ def checksums(folder: Path = WEIGHTS) -> str:
 
 def damaged_weights(folder: Path = WEIGHTS) -> list[str]:
     """List the files that are missing or not as shipped, by the checksums that ship beside them."""
-    if not (folder / CHECKSUMS).is_file():
+    file = folder / CHECKSUMS
+    listed = set(file.read_text(encoding="utf-8").splitlines()) - {""} if file.is_file() else set()
+    if not listed:
         return [CHECKSUMS]
-    there = checksums(folder).splitlines()
-    return [line.split()[1] for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-            if line not in there]
+    return sorted({line.split()[-1] for line in listed ^ set(checksums(folder).splitlines())})
 
 
 def fingerprint(*models: nn.Module) -> str:

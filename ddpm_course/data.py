@@ -50,6 +50,11 @@ class ImageSet:
         """False for garments that the course drew itself."""
         return self.source != "drawn"
 
+    @property
+    def kind(self) -> str:
+        """Return "real" or "drawn"; trainings are filed by it, since real images are the same from every source."""
+        return "real" if self.is_real else "drawn"
+
 
 class Loader:
     """Read a data set in shuffled batches without end, each epoch in an order drawn from (seed, epoch) alone.

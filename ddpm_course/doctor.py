@@ -5,11 +5,11 @@ as a lesson loads them, so what is missing is fetched now and not in front of th
 """
 
 import argparse
-import os
 import platform
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,10 +23,6 @@ from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
 from ddpm_course.lecture import kept_runs
 from ddpm_course.runtime import cache_folder, choose_runtime, setting
 
-INSTALL_AGAIN = ("install again: pip install --upgrade ddpm-course[lab]; in a copy of the repository delete .venv and "
-                 "call python -m ddpm_course.start doctor")
-FETCH_AGAIN = ("fetch them again: pip install --force-reinstall --no-deps ddpm-course; in a copy of the repository "
-               "git checkout ddpm_course/weights")
 _DATA = "go online once, or copy them from a folder that holds FashionMNIST/raw: doctor --data FOLDER"
 ENOUGH = 1e9                                                     # bytes: data twice, and a student's trainings
 SLOW = 2.0                                                       # seconds that a new strip may take
@@ -43,7 +39,16 @@ class Finding:
 
     def __str__(self) -> str:
         mark = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}[self.state]
-        return f"{mark}  {self.name:12} {self.seen}" + (f"\n{'':9}{'':12} → {self.mend}" if self.mend else "")
+        return f"{mark}  {self.name:12} {self.seen}" + (f"\n{'':9}{'':12} -> {self.mend}" if self.mend else "")
+
+
+def install_again(*options: str) -> str:
+    """Return how to install the course again: in a copy of the repository, or elsewhere from its address."""
+    address = next((line.split(", ")[1] for line in metadata.metadata("ddpm-course").get_all("Project-URL", [])
+                    if line.startswith("Repository, ")), "its repository's address")
+    extra = "" if _on_colab() else "[lecture]"
+    return ("in a copy of the repository delete .venv and call python -m ddpm_course.start doctor; elsewhere "
+            f'{" ".join(("pip install", *options))} "ddpm-course{extra} @ git+{address}"')
 
 
 def requirements() -> Iterator[tuple[str, str, str]]:
@@ -65,7 +70,8 @@ def versions() -> Iterator[Finding]:
         yield Finding("course", "ok", f"{metadata.version('ddpm-course')} in {WEIGHTS.parent}")
         needed = list(requirements())
     except metadata.PackageNotFoundError:
-        yield Finding("course", "problem", f"used from {WEIGHTS.parent}, but not installed", INSTALL_AGAIN)
+        yield Finding("course", "problem", f"used from {WEIGHTS.parent}, but not installed",
+                      "call python -m ddpm_course.start doctor in a copy of the repository")
         return
     wanted = ("",) if _on_colab() else ("", "lab", "lecture")
     for package, least, extra in needed:
@@ -83,10 +89,10 @@ def _version(package: str, least: str, *, optional: bool) -> Finding:
     except metadata.PackageNotFoundError:
         if optional:
             return Finding(package, "note", "not installed; only `lecture` needs it",
-                           "python -m ddpm_course.start lecture 04, or pip install ddpm-course[lecture]")
-        return Finding(package, "problem", f"not installed; {least} or newer is needed", INSTALL_AGAIN)
+                           "python -m ddpm_course.start lecture installs it")
+        return Finding(package, "problem", f"not installed; {least} or newer is needed", install_again())
     if numbers(found) < numbers(least):
-        return Finding(package, "problem", f"{found}, but {least} or newer is needed", INSTALL_AGAIN)
+        return Finding(package, "problem", f"{found}, but {least} or newer is needed", install_again("--upgrade"))
     return Finding(package, "ok", found)
 
 
@@ -96,14 +102,14 @@ def widgets() -> Iterator[Finding]:
         kernel = metadata.version("ipywidgets")
         page = "" if _on_colab() else metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
-        yield Finding("sliders", "problem", f"{error.name} is missing: no slider will appear", INSTALL_AGAIN)
+        yield Finding("sliders", "problem", f"{error.name} is missing: no slider will appear", install_again())
         return
     if not page:
         yield Finding("sliders", "ok", f"ipywidgets {kernel}, shown by Colab itself")
         return
     state = "ok" if (numbers(kernel)[0], numbers(page)[0]) == (8, 3) else "problem"
     yield Finding("sliders", state, f"ipywidgets {kernel} in the kernel, jupyterlab_widgets {page} in JupyterLab",
-                  INSTALL_AGAIN if state == "problem" else "")
+                  install_again("--upgrade") if state == "problem" else "")
 
 
 def device() -> Iterator[Finding]:
@@ -122,8 +128,9 @@ def data() -> Iterator[Finding]:
     try:
         train, test = load_fashion("train"), load_fashion("test")
     except (OSError, RuntimeError, ValueError) as error:
+        mend = "name a folder that holds FashionMNIST/raw, or unset it" if setting("DATA") else _DATA
         named = f"DDPM_COURSE_DATA = {setting('DATA')}: " if setting("DATA") else ""
-        yield Finding("data", "problem", f"{named}{error}", _DATA)
+        yield Finding("data", "problem", f"{named}{error}", mend)
         return
     seen = f"{len(train):,} + {len(test):,} images"
     if not train.is_real:
@@ -136,7 +143,9 @@ def data() -> Iterator[Finding]:
 def weights() -> Iterator[Finding]:
     """Compare the shipped weights with their checksums."""
     if damaged := damaged_weights():
-        yield Finding("weights", "problem", f"missing or not as shipped: {', '.join(damaged)}", FETCH_AGAIN)
+        yield Finding("weights", "problem", f"missing or not as shipped: {', '.join(damaged)}",
+                      "in a copy of the repository git checkout ddpm_course/weights; elsewhere "
+                      + install_again("--force-reinstall", "--no-deps").partition("elsewhere ")[2])
     else:
         yield Finding("weights", "ok", f"all files intact in {WEIGHTS}")
 
@@ -144,12 +153,16 @@ def weights() -> Iterator[Finding]:
 def folders() -> Iterator[Finding]:
     """See that trainings and unpacked data can be kept: writable folders with free space."""
     for name, folder, variable in (("runs folder", kept_runs(), "RUNS"), ("cache", cache_folder(), "CACHE")):
-        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-        free, other = shutil.disk_usage(there).free, f"set DDPM_COURSE_{variable} to another folder"
-        seen = f"{folder.absolute()}, {free / 1e9:.1f} GB free"
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            yield Finding(name, "problem", f"{seen}, but {there} cannot be written", other)
-        elif free < ENOUGH:
+        folder, other = folder.absolute(), f"set DDPM_COURSE_{variable} to another folder"
+        try:
+            there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
+            with tempfile.TemporaryDirectory(dir=there):         # asking for permission would not tell, on Windows
+                free = shutil.disk_usage(there).free
+        except OSError as error:
+            yield Finding(name, "problem", f"{folder}: nothing can be written there ({error})", other)
+            continue
+        seen = f"{folder}, {free / 1e9:.1f} GB free"
+        if free < ENOUGH:
             yield Finding(name, "problem", f"{seen}; {ENOUGH / 1e9:.0f} GB are wanted", f"delete something, or {other}")
         else:
             kept = ", ".join(file.name for file in sorted(folder.glob("lesson*.pt"))) or "none yet"
@@ -159,8 +172,9 @@ def folders() -> Iterator[Finding]:
 def speed() -> Iterator[Finding]:
     """Time a new strip of the guidance slider: ten garments, 20 steps, judged and drawn."""
     try:
-        explorer = GuidanceExplorer(load_checkpoint("fashion"), load_judge())
-    except (OSError, ValueError) as error:                       # `weights` tells the mend
+        model = load_checkpoint("fashion").to(choose_runtime().device)
+        explorer = GuidanceExplorer(model, load_judge())
+    except (OSError, ValueError) as error:                       # `weights` or `device` tells the mend
         yield Finding("speed", "problem", f"not timed: {error}")
         return
     seconds = []

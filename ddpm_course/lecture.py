@@ -6,6 +6,7 @@ heading and piece. Voilà serves that page; what it needs comes with the extra `
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -98,12 +99,14 @@ def write_page(page: dict, folder: Path) -> Path:
 
 
 def free_port(wanted: int) -> int:
-    """Return the wanted port of this machine, or the next one that nobody listens on. OSError if there is none."""
+    """Return the wanted port, or the next one that is free. ValueError outside 1 … 65535, OSError if none is free."""
+    if not 1 <= wanted <= 65535:
+        raise ValueError(f"a port must lie in 1 … 65535; got {wanted}")
     for port in range(wanted, min(wanted + 50, 65536)):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):            # nobody answers
-                return port
-    raise OSError(f"the ports {wanted} … {wanted + 49} are all taken; choose another with --port")
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"the ports from {wanted} on are taken; choose another with --port")
 
 
 def main(arguments: list[str]) -> int:
@@ -115,11 +118,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("voila") is None:
-        parser.error('this needs Voilà: install the course with its extra, pip install "ddpm-course[lecture]", or in '
-                     "a copy of the repository call python -m ddpm_course.start lecture")
+        parser.error("Voilà is not installed, which serves the page; in a copy of the repository "
+                     "python -m ddpm_course.start lecture installs it")
     try:
         lesson, port = find_lesson(options.number), free_port(options.port)
         page = lecture_notebook(json.loads(lesson.read_text(encoding="utf-8")))
+        page["cells"].insert(0, _code(f"%%capture\nimport os\nos.chdir({str(lesson.parent)!r})"))  # as in JupyterLab
     except (OSError, ValueError) as error:
         parser.error(str(error))
     trains = any("train(" in cell["source"] for cell in page["cells"])

@@ -71,7 +71,10 @@ def server(command: list[str], address: str, log: Path, env: dict[str, str] | No
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -179,9 +182,16 @@ class Piece:
     def source(self) -> str:
         return self.image.get_attribute("src")
 
+    def settle(self) -> None:
+        """Wait until no picture is under way any more: none has come for a second."""
+        before = None
+        while before != (before := self.source()):
+            self.tab.page.wait_for_timeout(1000)
+
     @contextlib.contextmanager
     def replaced(self, *, seconds: float = 60) -> Iterator[None]:
         """See that the block leads to another picture: in the same place, of the same size, with no blank frame."""
+        self.settle()
         before, pixels, box = self.source(), self.tab.pixels(self.image), self.image.bounding_box()
         with self.tab.filming():
             yield
@@ -199,16 +209,18 @@ class Piece:
             for _ in range(times):
                 self.tab.page.keyboard.press(key)
 
-    def drag(self, handle: Any, share: float) -> None:
-        """Drag a slider's handle to a share of its track, and see the picture replaced."""
+    def drag(self, handle: Any, share: float, *, seconds: float = 60) -> None:
+        """Drag a slider's handle to a share of its track, and see its value changed and the picture replaced."""
         mouse, track = self.tab.page.mouse, handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
         handle.scroll_into_view_if_needed()
+        was = handle.get_attribute("aria-valuenow")
         box, knob = track.bounding_box(), handle.bounding_box()
-        with self.replaced():
+        with self.replaced(seconds=seconds):
             mouse.move(knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2)
             mouse.down()
             mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=12)
             mouse.up()
+        assert handle.get_attribute("aria-valuenow") != was
 
     def seconds(self, handle: Any, key: str) -> float:
         """Return the seconds from a key on a slider to its picture."""
@@ -231,6 +243,9 @@ class Piece:
             self.drag(handle, 0.7 if upper else 0.35)
 
 
-def pieces(tab: Tab) -> list[Piece]:
-    """List the pictures with sliders on a page."""
+def pieces(tab: Tab, expected: int | None = None) -> list[Piece]:
+    """List the pictures with sliders on a page; wait until as many as expected are there, each with a knob."""
+    if expected is not None:
+        tab.page.wait_for_function("([pieces, n]) => document.querySelectorAll(pieces).length === n",
+                                   arg=[f"{PIECE}:has(.noUi-handle)", expected])
     return [Piece(tab, root) for root in tab.page.locator(PIECE).all()]

@@ -46,6 +46,13 @@ def test_a_picture_that_misbehaves_is_caught(browser: Any, behaviour: str) -> No
         piece.press(piece.handles[0], "ArrowRight")
 
 
+def test_a_slider_that_no_mouse_moves_is_caught_even_if_a_picture_comes_late(browser: Any) -> None:
+    piece = piece_of(browser, "image.src = draw(1); await new Promise(go => setTimeout(go, 900)); image.src = draw(2)")
+    piece.press(piece.handles[0], "ArrowRight")
+    with pytest.raises(Exception, match="Timeout"):
+        piece.drag(piece.handles[0], 0.7, seconds=2)
+
+
 def test_a_request_that_leaves_the_machine_and_a_fault_are_caught(browser: Any) -> None:
     piece = piece_of(browser, "image.src = 'http://203.0.113.1/a.png'; throw new Error('broken')")
     piece.handles[0].press("ArrowRight")

@@ -1,7 +1,9 @@
 """JupyterLab in a real browser, as a student meets it: Run All, then every control by keyboard and by mouse."""
 
 import json
+import re
 import shutil
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -41,8 +43,10 @@ def run_all(browser: Any, address: str, name: str, width: int = 1280, height: in
     tab = Tab(page, address)
     page.goto(f"{address}/doc/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
+    deadline = time.monotonic() + 90
     while not any(session["path"] == name and session["kernel"]["execution_state"] == "idle"
                   and session["kernel"]["connections"] for session in _sessions(address)):
+        assert time.monotonic() < deadline, f"the kernel of {name} did not start"
         page.wait_for_timeout(100)                               # the page's own indicator says so too early
     page.wait_for_function("() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
     choose(page, "Run", "Run All Cells")
@@ -62,13 +66,20 @@ def tabs(browser: Any, lab: str) -> Callable[[str], Tab]:
     return cache(lambda name: run_all(browser, lab, name))
 
 
+def sliders_in(name: str) -> int:
+    """Count the explorers and players that a notebook makes."""
+    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return len(re.findall(r"^(?:\w+ = )?\w+_(?:explorer|player)\(", code, flags=re.MULTILINE))
+
+
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
 
 @every_notebook
 def test_every_slider_is_moved_by_keyboard_and_by_mouse_in_place(tabs: Callable[[str], Tab], name: str,
                                                                  pytestconfig: pytest.Config) -> None:
-    found = pieces(tabs(name))
+    found = pieces(tabs(name), sliders_in(name))
     assert found
     for number, piece in enumerate(found):
         piece.move_everything()

@@ -78,10 +78,10 @@ def test_with_the_two_lines_trainings_go_to_the_drive(tmp_path: Path, monkeypatc
              "mounted.mount = lambda place: pathlib.Path(place, 'MyDrive').mkdir(parents=True)\n"
              "sys.modules['google'] = types.ModuleType('google'); sys.modules['google'].colab = "
              "sys.modules['google.colab']; sys.modules['google.colab'].drive = mounted")
-    out = run(drive, lines.replace("/content", str(tmp_path / "content")),
+    out = run(drive, lines.replace("/content", (tmp_path / "content").as_posix()),
               "from ddpm_course.runtime import runs_folder\nprint(runs_folder(), runs_folder().parent.is_dir())",
               folder=tmp_path)
-    assert out.endswith(f"{tmp_path}/content/drive/MyDrive/ddpm_runs True\n")
+    assert out.endswith(f"{tmp_path / 'content' / 'drive' / 'MyDrive' / 'ddpm_runs'} True\n")
 
 
 LOSE = """

@@ -85,9 +85,10 @@ def test_an_unknown_command_is_told_those_that_there_are(capsys: pytest.CaptureF
     assert "'lectrue'" in said and all(command in said for command in ("explorer", "lecture", "doctor"))
 
 
-def test_without_pytorch_the_command_says_which_python_to_use(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['torch'] = None; sys.argv = ['ddpm_course']; import runpy; " \
+def test_with_a_package_missing_the_command_names_it_and_the_python_to_use(tmp_path: Path) -> None:
+    hidden = "import sys; sys.modules['safetensors'] = None; sys.argv = ['ddpm_course']; import runpy; " \
         "runpy.run_module('ddpm_course', run_name='__main__')"
     run = subprocess.run([sys.executable, "-c", hidden], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1 and "Traceback" not in run.stderr
-    assert sys.executable in run.stderr and "python -m ddpm_course.start" in run.stderr
+    for said in ("safetensors is not installed", sys.executable, "python -m ddpm_course.start doctor"):
+        assert said in run.stderr

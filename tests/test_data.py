@@ -246,6 +246,15 @@ def test_a_damaged_folder_is_named_with_its_file(tmp_path, cache, server, monkey
     assert not any("tmp" in path.name for path in cache.rglob("tmp*"))
 
 
+@pytest.mark.parametrize("source, kind", [("folder", "real"), ("cache", "real"), ("network", "real"),
+                                          ("drawn", "drawn")])
+def test_trainings_are_filed_by_what_the_images_are_and_not_by_where_they_came_from(source, kind):
+    images = ImageSet(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ("a",), source)
+    assert images.kind == kind
+    for notebook in (Path(__file__).parent.parent / "notebooks").glob("*.ipynb"):
+        assert "{data.source}_" not in notebook.read_text(encoding="utf-8")
+
+
 def test_labels_have_to_fit_the_images(tmp_path):
     raw = fill(tmp_path / "FashionMNIST" / "raw", packed=False)
     (raw / FILES[1]).write_bytes(struct.pack(">2i", 2049, 29) + bytes(29))

@@ -1,6 +1,5 @@
 """The examination before class: a healthy machine passes, and each fault is found, named and given its mend."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -14,7 +13,7 @@ from test_data import fill
 from ddpm_course import checkpoints, doctor
 from ddpm_course.__main__ import main
 from ddpm_course.checkpoints import CHECKSUMS, WEIGHTS, checksums, damaged_weights
-from ddpm_course.doctor import Finding, numbers, requirements
+from ddpm_course.doctor import Finding, install_again, numbers, requirements
 
 Set = Callable[[Any, str, object], None]
 
@@ -39,7 +38,7 @@ def test_one_problem_makes_the_exit_code_1(monkeypatch: pytest.MonkeyPatch, caps
     assert main(["doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["ok", "a", "fine"] and lines[1].split() == ["PROBLEM", "b", "broken"]
-    assert lines[2].split() == ["→", "mend", "it"] and lines[-1] == "1 problem to mend"
+    assert lines[2].split() == ["->", "mend", "it"] and lines[-1] == "1 problem to mend"
 
 
 def test_what_is_needed_is_read_from_the_installed_course() -> None:
@@ -52,7 +51,7 @@ def test_what_is_needed_is_read_from_the_installed_course() -> None:
 
 
 @pytest.mark.parametrize("found, state, seen", [
-    ({"torch": "2.8.1"}, "problem", "2.8.1, but 2.9 or newer"), ({"torch": None}, "problem", "not installed"),
+    ({"torch": "2.8.1"}, "problem", "2.8.1, but 2.9 or newer"), ({"jupyterlab": None}, "problem", "not installed"),
     ({"voila": None}, "note", "only `lecture` needs it"), ({"scipy": None}, None, ""),
     ({"torch": "2.11.0"}, "ok", "2.11.0")])
 def test_an_old_or_missing_package_is_found(monkeypatch: pytest.MonkeyPatch, found: dict[str, str | None],
@@ -118,7 +117,7 @@ def test_where_the_data_came_from_is_told(monkeypatch: pytest.MonkeyPatch, sourc
 def test_a_folder_without_data_is_found_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path))
     (finding,) = doctor.data()
-    assert finding.state == "problem" and f"DDPM_COURSE_DATA = {tmp_path}" in finding.seen and finding.mend
+    assert finding.state == "problem" and f"DDPM_COURSE_DATA = {tmp_path}" in finding.seen and "unset" in finding.mend
     monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path / "nothing"))
     (finding,) = doctor.data()
     assert finding.state == "problem" and "there is no such folder" in finding.seen
@@ -149,7 +148,9 @@ def copied(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("spoil, named_file", [
     (lambda folder: (folder / "judge.safetensors").unlink(), "judge.safetensors"),
     (lambda folder: (folder / "fashion.safetensors").write_bytes(b"half"), "fashion.safetensors"),
-    (lambda folder: (folder / CHECKSUMS).unlink(), CHECKSUMS)])
+    (lambda folder: (folder / CHECKSUMS).unlink(), CHECKSUMS),
+    (lambda folder: (folder / CHECKSUMS).write_text("\n"), CHECKSUMS),
+    (lambda folder: (folder / "more.safetensors").write_bytes(b"?"), "more.safetensors")])
 def test_damaged_weights_are_found(copied: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object],
                                    named_file: str) -> None:
     assert damaged_weights(copied) == []
@@ -184,8 +185,26 @@ def test_a_full_disk_a_closed_folder_and_kept_trainings_are_found(monkeypatch: p
     full = named(doctor.folders())
     assert all(finding.state == "problem" and "0.5 GB free" in finding.seen for finding in full.values())
     assert "DDPM_COURSE_RUNS" in full["runs folder"].mend and "DDPM_COURSE_CACHE" in full["cache"].mend
-    monkeypatch.setattr(doctor.os, "access", lambda path, mode: mode != os.W_OK)
-    assert all("cannot be written" in finding.seen for finding in doctor.folders())
+    shutil.rmtree(tmp_path / "drive")
+    (tmp_path / "drive").write_text("a file where the folder should be")
+    closed = named(doctor.folders())["runs folder"]
+    assert closed.state == "problem" and "nothing can be written" in closed.seen and "DDPM_COURSE_RUNS" in closed.mend
+
+
+def test_a_drive_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DDPM_COURSE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(Path, "exists", lambda path: False)      # as Z: on a Windows machine without it
+    assert all(finding.state == "problem" for finding in doctor.folders())
+
+
+def test_a_report_can_be_written_with_the_letters_of_an_old_console(monkeypatch: pytest.MonkeyPatch,
+                                                                    tmp_path: Path) -> None:
+    monkeypatch.setenv("DDPM_COURSE_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("DDPM_COURSE_DEVICE", "abacus")
+    for examine in (doctor.versions, doctor.widgets, doctor.device, doctor.data, doctor.weights):
+        for finding in examine():
+            str(finding).encode("cp1252")
+    assert '"ddpm-course[lecture] @ git+https://github.com/' in install_again("--upgrade")
 
 
 def test_a_slow_machine_is_told_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,9 @@ def test_the_command_serves_the_cut_with_the_courses_template(served: Mock, tmp_
     arguments = served.call_args.args[0]
     assert {f"--port={port}", "--no-browser", "--template=lecture"} <= set(arguments)
     assert os.environ["DDPM_COURSE_RUNS"] == str(tmp_path / "runs") and served.paths[1:] == ["somewhere"]
-    assert served.page == lecture_notebook(json.loads(LESSONS[3].read_text(encoding="utf-8")))
+    move, *cells = served.page["cells"]
+    assert move["source"].startswith("%%capture") and f"os.chdir({str(LESSONS[3].parent)!r})" in move["source"]
+    assert cells == lecture_notebook(json.loads(LESSONS[3].read_text(encoding="utf-8")))["cells"]
     assert served.template == lecture.TEMPLATE.read_text(encoding="utf-8")
     out = capsys.readouterr().out
     assert f"http://localhost:{port}" in out and "No training" not in out        # lesson 04 shows nothing trained there
@@ -149,7 +151,8 @@ def test_a_lesson_that_has_to_train_first_says_so_before(served: Mock, tmp_path:
 
 
 @pytest.mark.parametrize("arguments, reason", [(["9"], "no lesson '9'"), ([], "which lesson? 01_UNets, 02_"),
-                                               (["04", "--port", "x"], "port")])
+                                               (["04", "--port", "x"], "port"), (["04", "--port", "0"], "1 … 65535"),
+                                               (["04", "--port", "70000"], "1 … 65535")])
 def test_a_wrong_option_ends_with_exit_code_2_and_serves_nothing(served: Mock, capsys: pytest.CaptureFixture,
                                                                  arguments: list[str], reason: str) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -162,7 +165,7 @@ def test_without_voila_the_command_says_what_to_install(served: Mock, monkeypatc
     monkeypatch.setattr(lecture.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         main(["lecture", "04"])
-    assert "ddpm-course[lecture]" in capsys.readouterr().err and not served.called
+    assert "python -m ddpm_course.start lecture" in capsys.readouterr().err and not served.called
 
 
 def test_the_page_asks_no_network(tmp_path: Path) -> None:

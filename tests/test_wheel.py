@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,6 +9,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from environments.__main__ import build_wheel
 
 ROOT = Path(__file__).parent.parent
 SUFFIXES = {".py", ".json", ".safetensors", ".html", ".j2", ".md", ""}
@@ -20,14 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a wheel from a copy of what packaging needs, with the installed setuptools."""
     if not (ROOT / "ddpm_course").is_dir():
         pytest.skip("no checkout here: nothing to build a wheel from")
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "ddpm_course", source / "ddpm_course", ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
-                    "--wheel-dir", str(source), str(source)], check=True)
-    (built,) = source.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
