@@ -192,9 +192,11 @@ def test_a_full_disk_a_closed_folder_and_kept_trainings_are_found(monkeypatch: p
 
 
 def test_a_drive_that_is_not_there_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DDPM_COURSE_RUNS", str(tmp_path / "runs"))
+    for name in ("RUNS", "CACHE"):
+        monkeypatch.setenv(f"DDPM_COURSE_{name}", str(tmp_path / "not made"))
     monkeypatch.setattr(Path, "exists", lambda path: False)      # as Z: on a Windows machine without it
-    assert all(finding.state == "problem" for finding in doctor.folders())
+    findings = list(doctor.folders())
+    assert len(findings) == 2 and all(finding.state == "problem" for finding in findings)
 
 
 def test_a_report_can_be_written_with_the_letters_of_an_old_console(monkeypatch: pytest.MonkeyPatch,
