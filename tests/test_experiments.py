@@ -31,8 +31,11 @@ from ddpm_course.records import load_record
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Callable[[], int]]]:
-    """Run every experiment on a little drawn data, offline; give the folder, and a count of the work so far."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Callable[[], int], dict[str, int]]]:
+    """Run every experiment on a little drawn data, offline.
+
+    Give the folder, a count of the work so far, and how many training steps each experiment took.
+    """
     folder, draw_garments, sample = tmp_path_factory.mktemp("experiments"), data.drawn_garments, sampling.sample
     offline, plus = Mock(side_effect=OSError("no network in this test")), guidance_lab.cfg_plus_plus_process
     modules = [importlib.import_module(f"{experiments.__name__}.{name}") for name in names()]
@@ -51,9 +54,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Calla
                 (model_card, "load_record", lambda name: load_record(name, folder=folder)),
                 (training, "draw", Mock(wraps=training.draw))):
             patch.setattr(owner, attribute, value)
+        trained = {}
         for name in sorted(names(), key="model_card".__eq__):    # the card needs the others' records
+            before = training.draw.call_count
             run_experiment([name, "--pace", "ci", "--out", str(folder)])
-        yield folder, lambda: training.draw.call_count + short.call_count + short_plus.call_count
+            trained[name] = training.draw.call_count - before
+        yield folder, lambda: training.draw.call_count + short.call_count + short_plus.call_count, trained
 
 
 def test_the_experiments_are_the_files_of_their_folder(capsys: pytest.CaptureFixture) -> None:
@@ -79,7 +85,7 @@ def test_each_experiment_writes_a_record_and_what_it_trained(made: tuple) -> Non
 
 
 def test_an_experiment_called_again_makes_only_what_is_missing(made: tuple) -> None:
-    folder, work = made
+    folder, work, _ = made
     before = work()
     for name in ("shipped_model", "tradeoff", "p_uncond", "guidance_lab", "noisy_classifier"):
         run_experiment([name, "--pace", "ci", "--out", str(folder)])
@@ -88,6 +94,20 @@ def test_an_experiment_called_again_makes_only_what_is_missing(made: tuple) -> N
         next((folder / "RUNS" / name).rglob("*.pt")).unlink()
         run_experiment([name, "--pace", "ci", "--out", str(folder)])
         assert work() == before + count
+
+
+def test_what_was_kept_of_drawn_garments_is_never_read_back_for_real_images(
+        made: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _, trained = made
+    monkeypatch.setattr(data, "_load", lambda name, class_names, split, root: data.ImageSet(
+        *data.drawn_garments(split, 20_000), class_names, "folder"))                 # stands in for the real images
+    that_train = {name: steps for name, steps in trained.items() if steps}
+    for name, steps in that_train.items():
+        before = training.draw.call_count
+        run_experiment([name, "--pace", "ci", "--out", str(folder / "real")])
+        assert (name, training.draw.call_count - before) == (name, steps)
+        assert load_record(name, folder=folder / "real")["data"] == "Fashion-MNIST"
+    assert that_train
 
 
 def test_the_guidance_lab_sums_up_every_kind_of_arm(made: tuple) -> None:

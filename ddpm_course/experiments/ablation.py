@@ -59,7 +59,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `ablation`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    folder, rows = runs_folder() / "ablation" / fingerprint(trained_judge.judge), []
+    folder, rows = runs_folder() / "ablation" / data.kind / fingerprint(trained_judge.judge), []
     for seed, name in tqdm([(seed, name) for seed in seeds for name in ARMS], desc="arms"):
         recipe = replace(RECIPE, steps=steps, seed=seed, stratified_t=ARMS[name].stratified_t)
         path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"

@@ -61,7 +61,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def trained(data: ImageSet, level: float, skips: bool, recipe: Recipe, runtime: Runtime) -> nn.Module:
     """Train one arm, or read it from the runs folder; return the averaged weights on the CPU."""
-    name = f"fixed_level_{data.source}_b{level:g}_{'skips' if skips else 'no_skips'}_{recipe.seed}_{recipe.steps}.pt"
+    name = f"fixed_level_{data.kind}_b{level:g}_{'skips' if skips else 'no_skips'}_{recipe.seed}_{recipe.steps}.pt"
     done = train(denoising_network(skips=skips, seed=recipe.seed), one_level(level),
                  make_loader(data, BATCH, seed=recipe.seed), recipe, loss=denoising_loss, runtime=runtime,
                  progress=False, run_file=runs_folder() / name)

@@ -34,7 +34,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
         model = NoisyClassifier()
     done = train(model, schedule, make_loader(data, BATCH, seed=recipe.seed), recipe, null=torch.tensor(10),
                  loss=classifier_loss, runtime=runtime, save_every=200,
-                 run_file=runs_folder() / f"noisy_classifier_{runtime.pace}.pt")
+                 run_file=runs_folder() / f"noisy_classifier_{data.kind}_{runtime.pace}.pt")
     classifier = done.ema.model.half().float().to("cpu")         # scored as it is stored
     save_classifier(classifier, (out or WEIGHTS) / "classifier.safetensors")
     n = 20 if runtime.pace == "ci" else N_TEST

@@ -55,7 +55,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `null_condition`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    rows, folder = [], runs_folder() / "null_condition" / fingerprint(trained_judge.judge)
+    rows, folder = [], runs_folder() / "null_condition" / data.kind / fingerprint(trained_judge.judge)
     for seed, way in tqdm([(seed, way) for seed in seeds for way in WAYS], desc="arms"):
         recipe = Recipe(**asdict(RECIPE) | {"steps": steps, "seed": seed})
         path = folder / f"{way}_seed{seed}_steps{steps}_n{n}.json"

@@ -35,7 +35,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, arms, seeds = (3, 20, ARMS[:2], SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, ARMS,
                                                                                       SEEDS)
-    rows, folder = [], runs_folder() / "p_uncond" / fingerprint(trained_judge.judge)
+    rows, folder = [], runs_folder() / "p_uncond" / data.kind / fingerprint(trained_judge.judge)
     for seed, p_uncond in tqdm([(seed, p) for seed in seeds for p in arms], desc="arms"):
         recipe = Recipe(**asdict(RECIPE) | {"steps": steps, "p_uncond": p_uncond, "seed": seed})
         path = folder / f"p{p_uncond:g}_seed{seed}_steps{steps}_n{n}.json"

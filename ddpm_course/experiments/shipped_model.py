@@ -34,7 +34,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
 
     done = train(model, model.schedule, make_loader(data, BATCH, seed=recipe.seed), recipe,
                  null=model.network.embedder.null, runtime=runtime, save_every=200, on_step=keep_early,
-                 run_file=runs_folder() / f"shipped_model_{runtime.pace}.pt")
+                 run_file=runs_folder() / f"shipped_model_{data.kind}_{runtime.pace}.pt")
     save_checkpoint(done.ema.model, folder / "fashion.safetensors")
     losses = torch.tensor(done.losses).split(max(recipe.steps // 100, 1))
     save_record("shipped_model", {

@@ -49,7 +49,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `terminal_signal`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    folder, rows = runs_folder() / "terminal_signal" / fingerprint(trained_judge.judge), []
+    folder, rows = runs_folder() / "terminal_signal" / data.kind / fingerprint(trained_judge.judge), []
     for seed, name in tqdm([(seed, name) for seed in seeds for name in SCHEDULES], desc="arms"):
         path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"
         if not path.is_file():
