@@ -1,18 +1,15 @@
 """Tests, notebooks and texts run at pace `ci`, in folders of their own, whatever this machine's settings are."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import browser as browsing
 import pytest
+from documents import Parser
 from sybil import Sybil
-
-sys.path.insert(0, str(Path(__file__).parent / "tests"))
-import browser as browsing  # noqa: E402
-from documents import Parser  # noqa: E402
 
 _scratch = tempfile.mkdtemp(prefix="ddpm_course_tests_")
 os.environ["DDPM_COURSE_PACE"] = "ci"

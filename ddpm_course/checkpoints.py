@@ -1,12 +1,12 @@
 """The trained weights that ship with the package, and the same format for a student's own.
 
 One safetensors file holds the weights in float16, the schedule's β in float64, and the numbers that rebuild the
-network, so that a file is enough to sample. Loading runs no code from the file. Used from notebook 04 on.
+network, so that a file is enough to sample. Loading runs no code from the file. What a lesson adds keeps its weights in
+the same way, by `write_weights` and `read_weights` (see `lessons/classifier`).
 """
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ddpm_course.classifier import NoisyClassifier
 from ddpm_course.conditioning import LabelEmbedding
-from ddpm_course.evaluation import FeatureStatistics, Judge
+from ddpm_course.evaluation import FeatureStatistics, Judge, frechet_distance
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.unet import UNet
+from ddpm_course.writing import write_whole
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "SHA256SUMS"
@@ -34,6 +34,14 @@ class TrainedJudge:
     reference: FeatureStatistics
     real: dict
 
+    def frechet(self, features: Tensor) -> float:
+        """Return the Fréchet distance of features (N, 128) to the real test set's."""
+        return frechet_distance(FeatureStatistics.of(features), self.reference)
+
+    def frechet_percent(self, features: Tensor) -> float:
+        """Return that distance in per cent of the total variance of the test set's features."""
+        return 100 * self.frechet(features) / self.reference.total_variance
+
 
 def save_checkpoint(model: VelocityModel, path: str | Path) -> None:
     """Write a class-conditional `VelocityModel(UNet)` to `path` in one move, weights as float16."""
@@ -45,7 +53,7 @@ def save_checkpoint(model: VelocityModel, path: str | Path) -> None:
               "image_channels": net.stem.in_channels,
               "n_classes": net.embedder.n_classes, "label_dim": net.embedder.dim}
     tensors = {f"network.{name}": value.half() for name, value in net.state_dict().items()}
-    _write(path, tensors | {"betas": model.schedule.betas[1:]}, "denoiser", config)
+    write_weights(path, tensors | {"betas": model.schedule.betas[1:]}, "denoiser", config)
 
 
 def load_checkpoint(name: str | Path = "fashion") -> VelocityModel:
@@ -54,12 +62,12 @@ def load_checkpoint(name: str | Path = "fashion") -> VelocityModel:
     `model.schedule` is the schedule that it was trained on. Raises FileNotFoundError for an unknown name, ValueError
     for a damaged file or one of another kind.
     """
-    tensors, config = _read(name, "denoiser")
+    tensors, config = read_weights(name, "denoiser")
     embedder = LabelEmbedding(config["n_classes"], config["label_dim"])
     net = UNet(embedder, channels=tuple(config["channels"]), n_down=tuple(config["n_down"]),
                n_up=tuple(config["n_up"]), d_emb=config["d_emb"],
                image_channels=config.get("image_channels", 1))
-    net.load_state_dict(_part(tensors, "network."))
+    net.load_state_dict(weights_under(tensors, "network."))
     model = VelocityModel(net, NoiseSchedule(tensors["betas"]))
     return model.eval().to(memory_format=torch.channels_last)
 
@@ -69,33 +77,16 @@ def save_judge(judge: Judge, reference: FeatureStatistics, real: dict, path: str
     tensors = {f"judge.{name}": value.half() if value.is_floating_point() else value
                for name, value in judge.state_dict().items()}
     tensors |= {"reference.mean": reference.mean, "reference.covariance": reference.covariance.contiguous()}
-    _write(path, tensors, "judge", {"real": real, "n": reference.n})
+    write_weights(path, tensors, "judge", {"real": real, "n": reference.n})
 
 
 def load_judge(name: str | Path = "judge") -> TrainedJudge:
     """Load the judge by its shipped name or by path; errors as for `load_checkpoint`."""
-    tensors, config = _read(name, "judge")
+    tensors, config = read_weights(name, "judge")
     judge = Judge()
-    judge.load_state_dict(_part(tensors, "judge."))
+    judge.load_state_dict(weights_under(tensors, "judge."))
     reference = FeatureStatistics(tensors["reference.mean"], tensors["reference.covariance"], config["n"])
     return TrainedJudge(judge.eval(), reference, config["real"])
-
-
-def save_classifier(classifier: NoisyClassifier, path: str | Path) -> None:
-    """Write a classifier of noisy images, of the default size (else ValueError), to `path`, weights as float16."""
-    if {k: v.shape for k, v in classifier.state_dict().items()} != \
-            {k: v.shape for k, v in NoisyClassifier().state_dict().items()}:
-        raise ValueError("only a NoisyClassifier of the default size can be saved: its file holds no sizes")
-    tensors = {f"classifier.{name}": value.half() for name, value in classifier.state_dict().items()}
-    _write(path, tensors, "noisy classifier", {})
-
-
-def load_classifier(name: str | Path = "classifier") -> NoisyClassifier:
-    """Load the classifier of noisy images by its shipped name or by path; errors as for `load_checkpoint`."""
-    tensors, _ = _read(name, "noisy classifier")
-    classifier = NoisyClassifier()
-    classifier.load_state_dict(_part(tensors, "classifier."))
-    return classifier.eval()
 
 
 def checksums(folder: Path = WEIGHTS) -> str:
@@ -122,25 +113,23 @@ def fingerprint(*models: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def weights_under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Take the tensors under a prefix, float16 widened to float32 (other types as they are)."""
     return {name.removeprefix(prefix): value.float() if value.dtype == torch.float16 else value
             for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _write(path: str | Path, tensors: dict[str, Tensor], kind: str, config: dict) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def write_weights(path: str | Path, tensors: dict[str, Tensor], kind: str, config: dict) -> None:
+    """Write tensors to a safetensors file, with what kind of model they are of and the numbers that rebuild it."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    try:
-        part.write_bytes(save(tensors, metadata={"kind": kind, "config": json.dumps(config)}))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, save(tensors, metadata={"kind": kind, "config": json.dumps(config)}))
 
 
-def _read(name: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
+def read_weights(name: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
+    """Read a file of `write_weights`, by its shipped name or by path: its tensors, and the numbers beside them.
+
+    Raises FileNotFoundError for an unknown name, ValueError for a damaged file or one of another kind.
+    """
     path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
         path = Path(name)

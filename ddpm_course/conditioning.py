@@ -2,13 +2,14 @@
 
 A label c ∈ {0, …, n-1} is looked up in a table with one row more than there are classes; row n is ∅, "no class given".
 During training each sample's condition is replaced by ∅ with probability p_uncond, so that one network learns both
-ε_θ(x_t, t, c) and ε_θ(x_t, t, ∅): Ho & Salimans, arXiv 2207.12598, Algorithm 1, lines 2–3. Taught in notebook 04.
+ε_θ(x_t, t, c) and ε_θ(x_t, t, ∅): Ho & Salimans, arXiv 2207.12598, Algorithm 1, lines 2–3.
 """
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_course.randomness import uniform
+from ddpm_course.shapes import per_image
 
 
 class LabelEmbedding(nn.Module):
@@ -67,4 +68,4 @@ def drop_condition(c: Tensor, null: Tensor, p_uncond: float, *, generator: torch
     if null.shape != c.shape[1:]:
         raise ValueError(f"null must have the shape of one condition, {tuple(c.shape[1:])}; got {tuple(null.shape)}")
     keep = uniform((len(c),), generator=generator, device=c.device) >= p_uncond  # (B,)
-    return torch.where(keep.reshape(-1, *[1] * (c.dim() - 1)), c, null.to(c))
+    return torch.where(per_image(keep, c), c, null.to(c))

@@ -4,7 +4,7 @@
 
 The judge is a small classifier that saw neither the test set nor a generated image. Its features are not those of the
 usual Inception network, so its Fréchet distances compare with each other and with no published FID. They depend on the
-number of images: compare at equal n, beside the real images' own value. No plots here. Taught in notebook 04.
+number of images: compare at equal n, beside the real images' own value. No plots here.
 """
 
 import math
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ddpm_course.sampling import evaluating
 
 
 class Judge(nn.Module):
@@ -53,13 +55,10 @@ class Verdict:
 @torch.no_grad()
 def judge_images(judge: Judge, x: Tensor, *, batch_size: int = 500) -> Verdict:
     """Show images (N, 1, 28, 28) in [-1, 1] to the judge, in eval mode and in batches."""
-    was_training, device = judge.training, judge.classify.weight.device
-    judge.eval()
-    try:
+    device = judge.classify.weight.device
+    with evaluating(judge):
         features = [judge.features(part.to(device)) for part in x.split(batch_size)]
         probabilities = [F.softmax(judge.classify(part), dim=1) for part in features]
-    finally:
-        judge.train(was_training)
     return Verdict(torch.cat(features).double().cpu(), torch.cat(probabilities).cpu())
 
 
@@ -135,19 +134,3 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
 def saturation(x: Tensor, *, threshold: float = 0.98) -> float:
     """Return the share of pixels at the white end, x > threshold: over-exposure pushes it up. x in [-1, 1]."""
     return (x > threshold).double().mean().item()
-
-
-def nearest_neighbours(x: Tensor, pool: Tensor, *, chunk: int = 10_000) -> tuple[Tensor, Tensor]:
-    """Find for each image of x (N, …) the nearest of pool (M, …): distances (N,) and indices (N,).
-
-    The distance is the root mean squared difference per pixel, in pixel units of x; the two must have one range.
-    """
-    queries = x.flatten(1).float()
-    best, where = torch.full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.long)
-    for start in range(0, len(pool), chunk):
-        part = pool[start:start + chunk].flatten(1).float()
-        indices = torch.cdist(queries, part).argmin(dim=1)                       # from (N, chunk) distances
-        distances = (queries - part[indices]).norm(dim=1)                        # exactly 0 for a copy
-        closer = distances < best
-        best[closer], where[closer] = distances[closer], indices[closer] + start
-    return best / math.sqrt(queries.shape[1]), where

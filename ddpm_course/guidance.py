@@ -4,12 +4,15 @@
 
 w = 0 is the plain conditional prediction, w = -1 exactly the unconditional one, w > 0 extrapolates away from it.
 Other libraries write ε_∅ + s (ε_c - ε_∅) with s = 1 + w ("guidance_scale"). Ho & Salimans, arXiv 2207.12598, eq. 6.
-Below it stand the variants that research offers: a limited interval, rescaling, CFG++ and a classifier's gradient; the
-models that use them are in `variants`. Taught in notebook 04.
+
+`guide` is the formula. The functions after it are variants from research: a limited interval, rescaling, CFG++ and a
+classifier's gradient. The models that use them are in `lessons/variants`.
 """
 
 import torch
 from torch import Tensor
+
+from ddpm_course.shapes import per_image
 
 
 def check_weight(w: float | Tensor, batch: int) -> None:
@@ -31,8 +34,15 @@ def guide(eps_c: Tensor, eps_null: Tensor, w: float | Tensor) -> Tensor:
         raise ValueError(f"the two predictions must have one shape; got {tuple(eps_c.shape)} and "
                          f"{tuple(eps_null.shape)}")
     check_weight(w, len(eps_c))
-    w = torch.as_tensor(w, dtype=eps_c.dtype, device=eps_c.device)
-    w = w.reshape(-1, *[1] * (eps_c.dim() - 1))                  # (B or 1, 1, …)
+    w = per_image(torch.as_tensor(w, dtype=eps_c.dtype, device=eps_c.device), eps_c)     # (B or 1, 1, …)
+    return extrapolate(eps_c, eps_null, w)
+
+
+def extrapolate(eps_c: Tensor, eps_null: Tensor, w: float | Tensor) -> Tensor:
+    """Return (1 + w) ε_c - w ε_∅ for a w that is a number or has its shape, (B, 1, …), already; nothing is checked.
+
+    It is the line inside `guide`, for a loop that has checked its w once.
+    """
     return (1 + w) * eps_c - w * eps_null
 
 

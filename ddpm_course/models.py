@@ -1,12 +1,11 @@
 """The course's two class-conditional networks, by size: the one that ships, and one that a lesson can train.
 
-Both predict v inside and ε outside, on the cosine schedule with T = 150. Taught in notebooks 03 and 04.
+Both predict v inside and ε outside, on the cosine schedule with T = 150.
 """
-
-import torch
 
 from ddpm_course.conditioning import LabelEmbedding
 from ddpm_course.parameterization import VelocityModel
+from ddpm_course.randomness import weights_from
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.unet import UNet
 
@@ -23,8 +22,6 @@ def lesson_model(seed: int = 0) -> VelocityModel:
 
 def _build(seed: int, *, label_dim: int, channels: tuple[int, ...], n_down: tuple[int, ...],
            n_up: tuple[int, ...], d_emb: int) -> VelocityModel:
-    with torch.random.fork_rng():                                # leaves the caller's random numbers as they were
-        torch.manual_seed(seed)
-        net = UNet(LabelEmbedding(10, label_dim), channels=channels, n_down=n_down, n_up=n_up,
-                   d_emb=d_emb)
+    with weights_from(seed):
+        net = UNet(LabelEmbedding(10, label_dim), channels=channels, n_down=n_down, n_up=n_up, d_emb=d_emb)
     return VelocityModel(net, NoiseSchedule.cosine())

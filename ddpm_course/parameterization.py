@@ -5,7 +5,7 @@
 A network that outputs ε must find a little noise in an almost clean image at small t; one that outputs x_0 must guess
 an image from almost pure noise at large t; v asks for whichever is the harder of the two. `VelocityModel` predicts v
 inside and answers in ε outside. Guidance does not notice: the conversion is affine, and the weights 1 + w and -w sum
-to one. Salimans & Ho, arXiv 2202.00512, Appendix D. Taught in notebook 03.
+to one. Salimans & Ho, arXiv 2202.00512, Appendix D.
 """
 
 import torch.nn.functional as F
@@ -26,6 +26,23 @@ def eps_from_velocity(schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, v: 
     return noise * x_t + signal * v
 
 
+def velocity_from_eps(schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
+    """Return v = (ε - √(1 - ᾱ_t) x_t) / √ᾱ_t, the inverse of `eps_from_velocity`; all images (B, …)."""
+    signal, noise = schedule.signal_and_noise(t, x_t)
+    return (eps - noise * x_t) / signal
+
+
+def predict_pair(model: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Ask a model for both predictions, for c and for ∅: each has the shape of x_t (B, …).
+
+    A model that knows a cheaper way offers a method `predict_pair`: the U-Net runs its encoder once for both. Any other module
+    is asked twice: model(x_t, t, c), then model(x_t, t, None).
+    """
+    if hasattr(model, "predict_pair"):
+        return model.predict_pair(x_t, t, c)
+    return model(x_t, t, c), model(x_t, t, None)
+
+
 class VelocityModel(nn.Module):
     """Wrap a network that predicts v so that it answers in ε, as every sampler of the course expects.
 
@@ -43,12 +60,9 @@ class VelocityModel(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         return eps_from_velocity(self.schedule, x_t, t, self.network(x_t, t, c))
 
-    def eps_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return ε̂ for c and for ∅, each (B, …), with one encoder pass where the network is a U-Net."""
-        if hasattr(self.network, "forward_pair"):
-            v_c, v_null = self.network.forward_pair(x_t, t, c)
-        else:
-            v_c, v_null = self.network(x_t, t, c), self.network(x_t, t, None)
+        v_c, v_null = predict_pair(self.network, x_t, t, c)
         return eps_from_velocity(self.schedule, x_t, t, v_c), eps_from_velocity(self.schedule, x_t, t, v_null)
 
 

@@ -2,8 +2,11 @@
 
 Every function of the course that draws takes `generator: torch.Generator | None = None`. The numbers are drawn on the
 generator's own device and then moved, so that one CPU generator gives the same starting noise on a laptop and on a GPU.
-Without a generator PyTorch's global one is used. Taught in notebook 02.
+Without a generator PyTorch's global one is used.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -29,3 +32,14 @@ def integers(low: int, high: int, shape: tuple[int, ...], *, generator: torch.Ge
              device: torch.device | str = "cpu") -> Tensor:
     """Draw int64 values from {low, …, high}, both ends included (`torch.randint` leaves its upper end out)."""
     return torch.randint(low, high + 1, shape, generator=generator, device=_home(generator)).to(device)
+
+
+@contextmanager
+def weights_from(seed: int) -> Iterator[None]:
+    """Let the networks that are built inside draw their first weights from `seed`.
+
+    Layers draw from PyTorch's global generators; the caller's random numbers are afterwards what they were before.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield

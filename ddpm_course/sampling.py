@@ -6,7 +6,10 @@
         x_s = solver.step(x_t, x̂_0)
 
 DDPM Algorithm 2 (arXiv 2006.11239) with the guided ε̂ of arXiv 2207.12598, Algorithm 2. A sampler is a Python
-generator: plots, animations and widgets all consume the same one. Taught in notebooks 02 and 04.
+generator: plots, animations and widgets all consume the same one.
+
+There are two ways to guide. Here w is an argument: use it to compare several w with one model, as the slider does. In
+`lessons/variants` a model may have its w inside (`Rescaled`): sample from such a model with w = 0.
 """
 
 from collections.abc import Iterator
@@ -15,9 +18,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ddpm_course.guidance import check_weight, guide, limited
+from ddpm_course.guidance import check_weight, extrapolate, limited
+from ddpm_course.parameterization import predict_pair
 from ddpm_course.randomness import normal
 from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.shapes import per_image
 from ddpm_course.solvers import DPMSolver2M, Solver
 
 IMAGE_SHAPE = (1, 28, 28)
@@ -34,18 +39,6 @@ def step_times(T: int, steps: int | None = None) -> list[int]:
     return [round(T * (steps - k) / steps) for k in range(steps + 1)]
 
 
-def eps_pair(model: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ε̂ for c and for ∅, each of x_t's shape.
-
-    A model that knows a cheaper way (one encoder for both, an exact density) offers `eps_pair`, or `forward_pair` for
-    a bare U-Net; any other module is asked twice: model(x_t, t, c), then model(x_t, t, None).
-    """
-    for name in ("eps_pair", "forward_pair"):
-        if hasattr(model, name):
-            return getattr(model, name)(x_t, t, c)
-    return model(x_t, t, c), model(x_t, t, None)
-
-
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a model into eval mode for a while; then every part of it is as it was, whatever happened."""
@@ -59,13 +52,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _check_guidance(w: float | Tensor, batch: int, c: Tensor | None) -> Tensor:
-    """Return w as a tensor. Raises ValueError when it is not finite, not one per image, or asks for ∅ to be guided."""
-    check_weight(w, batch)
-    weights = torch.as_tensor(w)
+def _checked_weight(w: float | Tensor, x: Tensor, c: Tensor | None) -> float | Tensor:
+    """Look at w once, before a loop: a number where all images have the same w, else a tensor (B, 1, …) beside x.
+
+    Raises ValueError when w is not finite, not one per image, or guides without a condition.
+    """
+    weights = torch.as_tensor(w.cpu() if isinstance(w, Tensor) else w, dtype=torch.float64)
+    check_weight(weights, len(x))
     if c is None and bool((weights != 0).any()):
         raise ValueError(f"guidance needs a condition: w = {w} was given with c = None (w = 0 samples without one)")
-    return weights
+    if weights.unique().numel() == 1:
+        return float(weights.flatten()[0])
+    return per_image(weights.to(x.dtype).to(x.device), x)
 
 
 @torch.no_grad()
@@ -75,14 +73,19 @@ def guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None = None, w
     One pass where one is enough: c = None or w = -1 needs ε_∅ only, w = 0 needs ε_c only (exactly, so that the result
     is continuous in w). Raises ValueError for w that is not finite, or w ≠ 0 without a class.
     """
-    weights = _check_guidance(w, len(x_t), c)
-    times = torch.full((len(x_t),), t, device=x_t.device)
+    return _guided_eps(model, x_t, t, c, _checked_weight(w, x_t, c))
+
+
+@torch.no_grad()
+def _guided_eps(model: nn.Module, x_t: Tensor, t: int, c: Tensor | None, w: float | Tensor) -> Tensor:
+    """Do what `guided_eps` does, with a w that `_checked_weight` has looked at."""
+    times, one_w = torch.full((len(x_t),), t, device=x_t.device), not isinstance(w, Tensor)
     with evaluating(model):
-        if c is None or bool((weights == -1).all()):
+        if c is None or (one_w and w == -1):
             return model(x_t, times, None)
-        if bool((weights == 0).all()):
+        if one_w and w == 0:
             return model(x_t, times, c)
-        return guide(*eps_pair(model, x_t, times, c), w)
+        return extrapolate(*predict_pair(model, x_t, times, c), w)
 
 
 def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | None = None,
@@ -97,11 +100,11 @@ def reverse_process(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: T
     """
     if c is not None and len(c) != len(x_T):
         raise ValueError(f"one condition per image is needed: got {len(c)} for {len(x_T)} images")
-    _check_guidance(w, len(x_T), c)                              # at once, also when the interval begins later
+    w = _checked_weight(w, x_T, c)                               # once, also when the interval begins later
     times = step_times(schedule.T, steps)
     x_t, previous = x_T, None
     for t, s in zip(times[:-1], times[1:]):
-        eps_hat = guided_eps(model, x_t, t, c, limited(w, t, interval))
+        eps_hat = _guided_eps(model, x_t, t, c, limited(w, t, interval))
         x_0_hat = schedule.predict_x_0(x_t, t, eps_hat)
         x_0_hat = x_0_hat.clamp(-1, 1) if clip else x_0_hat
         yield t, x_t, x_0_hat
@@ -120,11 +123,16 @@ def sample(model: nn.Module, schedule: NoiseSchedule, x_T: Tensor, c: Tensor | N
     return x_t
 
 
-def sample_w(model: nn.Module, schedule: NoiseSchedule, c: Tensor, w: float | Tensor, *, steps: int = 20,
+def sample_w(model: nn.Module, c: Tensor, w: float | Tensor, *, steps: int = 20,
              generator: torch.Generator | None = None) -> Tensor:
     """Draw one garment per entry of c (B,) with guidance w: (B, 1, 28, 28) in [-1, 1], by DPM-Solver++ 2M.
 
-    The same generator state gives the same starting noise for every w.
+    `model` brings its schedule, as those of `load_checkpoint` and of `models` do; else TypeError. The same generator
+    state gives the same starting noise for every w.
     """
+    schedule = getattr(model, "schedule", None)
+    if not isinstance(schedule, NoiseSchedule):
+        raise TypeError(f"sample_w takes a model with the schedule that it was trained on as `model.schedule`; "
+                        f"{type(model).__name__} has none. For such a model call `sample` with its schedule")
     x_T = normal((len(c), *IMAGE_SHAPE), generator=generator, device=c.device)
     return sample(model, schedule, x_T, c, w, steps=steps, generator=generator)

@@ -4,7 +4,7 @@
     q(x_t | x_0)     = N(√ᾱ_t x_0, (1 - ᾱ_t) I)
 
 Arrays have length T + 1 and index 0 is the clean image (β_0 = 0, ᾱ_0 = 1), so that the code's index is the paper's.
-Ho et al., "Denoising Diffusion Probabilistic Models", arXiv 2006.11239, §2. Taught in notebook 02.
+Ho et al., "Denoising Diffusion Probabilistic Models", arXiv 2006.11239, §2.
 """
 
 import math
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ddpm_course.randomness import integers, uniform
+from ddpm_course.shapes import per_image
 
 
 class NoiseSchedule:
@@ -73,7 +74,7 @@ class NoiseSchedule:
             raise ValueError(f"t must lie in 0 … {self.T}; got {int(index.min())} … {int(index.max())}")
         if len(index) not in (1, len(like)):
             raise ValueError(f"t needs one entry per sample: got {len(index)} for a batch of {len(like)}")
-        return values[index].to(like).reshape(-1, *[1] * (like.dim() - 1))       # (B or 1, 1, …)
+        return per_image(values[index].to(like), like)           # (B or 1, 1, …)
 
     def signal_and_noise(self, t: int | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return √ᾱ_t and √(1 - ᾱ_t), shaped to multiply `like`."""

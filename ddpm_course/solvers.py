@@ -3,7 +3,7 @@
 Each `*_step` is pure: it takes the state, the model's estimate x̂_0 and (where needed) fresh noise z, and returns x_s.
 Since each derives what it needs from x̂_0, clipping x̂_0 to the pixel range is consistent in all three: DDIM gets the
 ε̂ that belongs to the clipped x̂_0. (Keeping the old ε̂ beside a clipped x̂_0 silently reverses guidance in the clipped
-pixels.) The small classes give the three one signature for the loop in `sampling`. Taught in notebooks 02 and 03.
+pixels.) The small classes give the three one signature for the loop in `sampling`.
 """
 
 import math

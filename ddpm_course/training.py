@@ -3,14 +3,13 @@
     repeat:  (x_0, c) ~ data,   t ~ U{1 … T},   ε ~ N(0, I),   c ← ∅ with probability p_uncond
              one optimiser step on ‖ target - network(√ᾱ_t x_0 + √(1 - ᾱ_t) ε, t, c) ‖²
 
-Ho et al., arXiv 2006.11239, Algorithm 1; dropping the condition: arXiv 2207.12598, Algorithm 1. Taught in notebooks
-02 and 04. Under `torchrun` every process draws the whole batch's t, ε and mask and takes its slice, so that the result
+Ho et al., arXiv 2006.11239, Algorithm 1; dropping the condition: arXiv 2207.12598, Algorithm 1. Under `torchrun` every process draws the whole batch's t, ε and mask and takes its slice, so that the result
 does not depend on how many there are.
 """
 
 import copy
+import io
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from ddpm_course.parameterization import velocity_loss
 from ddpm_course.randomness import normal
 from ddpm_course.runtime import Runtime, choose_runtime, processes
 from ddpm_course.schedule import NoiseSchedule
+from ddpm_course.writing import write_whole
 
 Loss = Callable[[nn.Module, NoiseSchedule, Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
@@ -179,16 +179,11 @@ def _mean_over_processes(value: Tensor, world: int) -> float:
 
 def save_run(run: TrainingRun, path: str | Path) -> None:
     """Write the whole state of a run to `path` in one move: a crash leaves the old file or the new one, never half."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")                   # one writer; what a crash leaves is overwritten
-    with open(part, "wb") as file:
-        torch.save({"recipe": asdict(run.recipe), "step": run.step, "losses": torch.tensor(run.losses),
-                    "model": run.model.state_dict(), "ema": run.ema.model.state_dict(),
-                    "optimizer": run.optimizer.state_dict()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    content = io.BytesIO()
+    torch.save({"recipe": asdict(run.recipe), "step": run.step, "losses": torch.tensor(run.losses),
+                "model": run.model.state_dict(), "ema": run.ema.model.state_dict(),
+                "optimizer": run.optimizer.state_dict()}, content)
+    write_whole(path, content.getvalue())
 
 
 def load_run(run: TrainingRun, path: str | Path) -> None:

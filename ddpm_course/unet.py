@@ -4,10 +4,12 @@
     decode:  features, c →  one prediction per pixel
 
 Since the class enters the decoder only, one encoder pass serves both predictions that guidance needs, and a guided
-step costs one encoder and two decoders instead of two whole networks (`forward_pair`). A skip connection is added
-after a 1 × 1 convolution of its own; that is the same map as joining the channels and then mixing them by a 1 × 1
-convolution, W [h, s] = W_h h + W_s s, and W_s s is computed once for the pair. Ronneberger et al., arXiv 1505.04597
-(the U), Ho et al., arXiv 2006.11239, Appendix B (time). Taught in notebooks 01, 03 and 04.
+step costs one encoder and two decoders instead of two whole networks (`predict_pair`).
+
+A skip connection goes through a 1 × 1 convolution of its own and is then added. Joining the channels and mixing them by
+one 1 × 1 convolution is the same map: W [h, s] = W_h h + W_s s. When it is added, W_s s is computed once for the pair.
+
+Ronneberger et al., arXiv 1505.04597 (the U); Ho et al., arXiv 2006.11239, Appendix B (time).
 """
 
 import math
@@ -143,7 +145,7 @@ class UNet(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         return self.decode(*self.encode(x_t, t), c)
 
-    def forward_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return the predictions for c and for ∅, each (B, C, H, W): one encoder pass, one decoder pass of 2B."""
         if self.embedder is None:
             raise ValueError("this U-Net was built without an embedder: it has one prediction, not a pair")

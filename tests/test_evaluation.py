@@ -7,8 +7,18 @@ import torch
 from helpers import seeded
 from torch import Tensor
 
-from ddpm_course.evaluation import (FeatureStatistics, Judge, Verdict, class_accuracy, diversity, energy_distance,
-                                    frechet_distance, judge_images, nearest_neighbours, saturation, wilson_interval)
+from ddpm_course.evaluation import (
+    FeatureStatistics,
+    Judge,
+    Verdict,
+    class_accuracy,
+    diversity,
+    energy_distance,
+    frechet_distance,
+    judge_images,
+    saturation,
+    wilson_interval,
+)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -111,29 +121,6 @@ def test_the_energy_distance_of_equal_distributions_is_0_on_average() -> None:
 def test_saturation_is_the_share_of_white_pixels():
     x = torch.tensor([-1.0, -0.99, 0.5, 0.98, 0.985, 1.0, 1.0, 0.0]).reshape(2, 1, 2, 2)
     assert saturation(x) == 3 / 8 and saturation(x, threshold=0.4) == 5 / 8 and saturation(-x) == 2 / 8
-
-
-def test_nearest_neighbours_by_hand():
-    pool = torch.tensor([0.0, 1.0, -1.0]).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
-    distances, indices = nearest_neighbours(torch.full((1, 1, 2, 2), 0.75), pool)
-    assert indices.tolist() == [1] and distances.item() == pytest.approx(0.25, rel=1e-5)
-
-
-@pytest.mark.parametrize("chunk", [1, 3, 4, 11, 12, 13, 10_000])
-def test_nearest_neighbours_do_not_depend_on_the_chunk(chunk):
-    pool, x = randn(12, 1, 3, 3), randn(5, 1, 3, 3, seed=1)
-    x[0], x[1], x[2] = pool[0], pool[11], pool[3] + 0.01         # first, last, and one at a chunk's border
-    every = (x[:, None] - pool[None]).square().mean(dim=(2, 3, 4)).sqrt()
-    expected, where = every.min(dim=1)
-    distances, indices = nearest_neighbours(x, pool, chunk=chunk)
-    assert torch.equal(indices, where) and indices[:3].tolist() == [0, 11, 3]
-    torch.testing.assert_close(distances, expected.float(), rtol=1e-4, atol=1e-5)
-
-
-def test_a_copy_is_found_among_many_images_at_a_distance_of_almost_0():
-    pool = torch.rand(500, 1, 28, 28, generator=seeded()) * 2 - 1
-    distances, indices = nearest_neighbours(pool[100:150], pool)
-    assert torch.equal(indices, torch.arange(100, 150)) and distances.max() < 2e-3
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -20,7 +20,7 @@ each_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.ke
 
 
 class Counting(nn.Module):
-    """The same network without `eps_pair`, which notes every pass: its t, and whether a class was given."""
+    """The same network without `predict_pair`, which notes every pass: its t, and whether a class was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,15 +32,15 @@ class Counting(nn.Module):
 
 
 class CountingPairs(Counting):
-    """The same with `eps_pair`, noted beside the single passes."""
+    """The same with `predict_pair`, noted beside the single passes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pairs: list[int] = []
 
-    def eps_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         self.pairs.append(int(t[0]))
-        return NET.eps_pair(x_t, t, c)
+        return NET.predict_pair(x_t, t, c)
 
 
 def draw(w: float | Tensor, interval: tuple[int, int] | None, model: nn.Module = NET, **options) -> Tensor:

@@ -94,7 +94,7 @@ def test_a_velocity_model_answers_in_eps_alone_and_in_pairs():
     with torch.no_grad():
         v = net(x_t, TIMES, c)
         expected = (1 - alpha_bar).sqrt() * x_t + alpha_bar.sqrt() * v
-        eps_c, eps_null = model.eps_pair(x_t, TIMES, c)
+        eps_c, eps_null = model.predict_pair(x_t, TIMES, c)
         torch.testing.assert_close(model(x_t, TIMES, c), expected)
         torch.testing.assert_close(model.velocity(x_t, TIMES, c), v)
         torch.testing.assert_close(eps_c, expected, rtol=1e-4, atol=1e-5)
@@ -104,4 +104,4 @@ def test_a_velocity_model_answers_in_eps_alone_and_in_pairs():
 
 def test_a_velocity_model_around_any_network_of_that_signature_gives_pairs():
     model = VelocityModel(Fixed(images(1)), SCHEDULE)
-    model.eps_pair(images(0), TIMES, torch.arange(5))
+    model.predict_pair(images(0), TIMES, torch.arange(5))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import seeded
 
-from ddpm_course.randomness import integers, normal, uniform
+from ddpm_course.randomness import integers, normal, uniform, weights_from
 
 DRAWS = {"normal": lambda **options: normal((5, 3), **options),
          "uniform": lambda **options: uniform((5, 3), **options),
@@ -66,3 +66,15 @@ def test_integers_include_both_ends_equally_often():
     values, counts = x.unique(return_counts=True)
     assert x.dtype == torch.int64 and values.tolist() == [1, 2, 3, 4]
     assert (counts - 10_000).abs().max() < 4 * (40_000 * 0.25 * 0.75) ** 0.5
+
+
+def test_weights_come_from_the_seed_and_the_callers_numbers_stay():
+    before = torch.get_rng_state()
+    with weights_from(3):
+        one = torch.nn.Linear(4, 4)
+    with weights_from(3):
+        again = torch.nn.Linear(4, 4)
+    with weights_from(4):
+        other = torch.nn.Linear(4, 4)
+    assert torch.equal(one.weight, again.weight) and not torch.equal(one.weight, other.weight)
+    assert torch.equal(torch.get_rng_state(), before)

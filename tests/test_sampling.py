@@ -1,12 +1,15 @@
 """The reverse process: its times, frames and two exact weights; what it leaves alone: `test_sampling_state`."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
-from helpers import seeded, tiny_unet
+from helpers import GaussianModel, seeded, tiny_unet
 from torch import Tensor, nn
 
-from ddpm_course.parameterization import VelocityModel
-from ddpm_course.sampling import eps_pair, guided_eps, reverse_process, sample, sample_w, step_times
+from ddpm_course import guidance, sampling
+from ddpm_course.parameterization import VelocityModel, predict_pair
+from ddpm_course.sampling import guided_eps, reverse_process, sample, sample_w, step_times
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import SOLVERS
 
@@ -17,7 +20,7 @@ each_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.ke
 
 
 class AskedTwice(nn.Module):
-    """The same network without `eps_pair`."""
+    """The same network without `predict_pair`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -104,7 +107,7 @@ def test_a_model_without_eps_pair_is_asked_twice_for_the_same_image():
     torch.testing.assert_close(draw(w=2.0), draw(w=2.0, model=AskedTwice(NET)), rtol=1e-3, atol=1e-3)
     t = torch.full((3,), 90)
     with torch.no_grad():
-        bare = eps_pair(NET.network, noise(), t, C)              # a bare U-Net offers `forward_pair`
+        bare = predict_pair(NET.network, noise(), t, C)              # a bare U-Net offers `predict_pair`
         torch.testing.assert_close(bare[0], NET.network(noise(), t, C), rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(bare[1], NET.network(noise(), t), rtol=1e-4, atol=1e-4)
 
@@ -123,11 +126,25 @@ def test_the_process_goes_from_x_T_to_x_0_and_its_last_step_adds_no_noise(solver
     assert draw(w=1.0, solver=solver).abs().max() > 1, "without clip the estimates may leave the pixel range"
 
 
+def test_sample_w_asks_for_a_model_that_knows_its_schedule():
+    with pytest.raises(TypeError, match="GaussianModel has none. For such a model call `sample`"):
+        sample_w(GaussianModel(SCHEDULE, 0.0, 1.0), torch.tensor([1]), 0.0)
+
+
+@pytest.mark.parametrize("w", [2.0, torch.tensor([0.0, 1.0, 2.0])])
+def test_w_is_looked_at_once_in_a_whole_sampling(w, monkeypatch):
+    looks = Mock(wraps=guidance.check_weight)
+    for module in (guidance, sampling):
+        monkeypatch.setattr(module, "check_weight", looks)
+    sample(NET, SCHEDULE, noise(), C, w, steps=20)
+    assert looks.call_count == 1
+
+
 def test_sample_w_draws_garment_sized_images_from_the_same_noise_for_every_w():
     c, sizes = torch.tensor([1, 2]), []
-    images = [sample_w(NET, SCHEDULE, c, w, steps=3, generator=seeded(3)) for w in (0.0, 0.0, 4.0)]
+    images = [sample_w(NET, c, w, steps=3, generator=seeded(3)) for w in (0.0, 0.0, 4.0)]
     hook = NET.network.register_forward_pre_hook(lambda _, arguments: sizes.append(arguments[0]))
-    sample_w(NET, SCHEDULE, c, 0.0, steps=3, generator=seeded(3))
+    sample_w(NET, c, 0.0, steps=3, generator=seeded(3))
     hook.remove()
     assert images[0].shape == (2, 1, 28, 28) and all(image.abs().max() <= 1 for image in images)
     assert torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2])

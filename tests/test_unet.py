@@ -85,7 +85,7 @@ def test_a_prediction_has_the_shape_of_its_image():
 def test_a_pair_equals_two_passes():
     net, x = tiny_unet(), noise(3, 1, 8, 8)
     with torch.no_grad():
-        with_class, without = net.forward_pair(x, T, C)
+        with_class, without = net.predict_pair(x, T, C)
         torch.testing.assert_close(with_class, net(x, T, C), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(without, net(x, T, None), rtol=1e-4, atol=1e-5)
         assert torch.equal(net(x, T, None), net(x, T, torch.full((3,), 10)))
@@ -98,7 +98,7 @@ def test_a_vector_condition_pairs_with_its_learned_null():
     with torch.no_grad():
         for weight in net.parameters():
             weight.add_(0.1 * noise(*weight.shape, seed=1))
-        pair = net.forward_pair(x, T, c)
+        pair = net.predict_pair(x, T, c)
         torch.testing.assert_close(pair[0], net(x, T, c), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(pair[1], net(x, T, net.embedder.null.expand(3, 5)), rtol=1e-4, atol=1e-5)
 

@@ -6,8 +6,6 @@ DPM-Solver++ 2M in 20 steps. A finished arm is kept in the runs folder, so that 
 again. Taking back EMA needs no training of its own: the run's last weights are judged instead of their average.
 """
 
-import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,14 +13,15 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ddpm_course.basic_unet import BASIC, MODERN, BasicUNet, Choices
-from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
-from ddpm_course.data import ImageSet, load_fashion, make_loader
-from ddpm_course.evaluation import FeatureStatistics, frechet_distance, judge_images
+from ddpm_course.checkpoints import TrainedJudge, load_judge
+from ddpm_course.data.images import ImageSet, load_fashion, make_loader
+from ddpm_course.evaluation import FeatureStatistics, judge_images
+from ddpm_course.experiments._kept import kept, rows_folder
+from ddpm_course.lessons.basic_unet import BASIC, MODERN, BasicUNet, Choices
 from ddpm_course.parameterization import VelocityModel, ddpm_loss, velocity_loss
-from ddpm_course.randomness import normal
+from ddpm_course.randomness import normal, weights_from
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.training import Recipe, train
@@ -59,27 +58,20 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `ablation`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    folder, rows = runs_folder() / "ablation" / data.kind / fingerprint(trained_judge.judge), []
+    folder, rows = rows_folder("ablation", trained_judge.judge, data=data), []
     for seed, name in tqdm([(seed, name) for seed in seeds for name in ARMS], desc="arms"):
         recipe = replace(RECIPE, steps=steps, seed=seed, stratified_t=ARMS[name].stratified_t)
         path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            figures = trained_arm(ARMS[name], recipe, data, trained_judge, n, runtime)
-            part.write_text(json.dumps({"arm": name, "seed": seed} | figures), encoding="utf-8")
-            os.replace(part, path)
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
+        rows.append(kept(path, lambda: {"arm": name, "seed": seed} | trained_arm(
+            ARMS[name], recipe, data, trained_judge, n, runtime)))
     save_record("ablation", {"recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20},
-                             "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows,
-                             "real_test_set": trained_judge.real}, folder=out or RECORDS)
+                             "data": data.title, "rows": rows, "real_test_set": trained_judge.real}, folder=out or RECORDS)
 
 
 def build(arm: Arm, seed: int) -> tuple[nn.Module, NoiseSchedule]:
     """Return the arm's untrained model, which answers in ε, and its schedule."""
     schedule = NoiseSchedule.cosine() if arm.schedule == "cosine" else NoiseSchedule.linear()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with weights_from(seed):
         network = BasicUNet(arm.choices, T=schedule.T)
     return (VelocityModel(network, schedule) if arm.predicts == "v" else network), schedule
 
@@ -99,8 +91,7 @@ def judged(model: nn.Module, schedule: NoiseSchedule, trained_judge: TrainedJudg
     x_T = normal((n, *IMAGE_SHAPE), generator=torch.Generator().manual_seed(6000))
     x = torch.cat([sample(model, schedule, part.to(runtime.device), steps=20).cpu() for part in x_T.split(100)])
     verdict = judge_images(trained_judge.judge, x)
-    found = FeatureStatistics.of(verdict.features)
-    return {"frechet_percent": 100 * frechet_distance(found, trained_judge.reference)
-            / trained_judge.reference.total_variance,
-            "variance": found.total_variance / trained_judge.reference.total_variance,
+    variance = FeatureStatistics.of(verdict.features).total_variance
+    return {"frechet_percent": trained_judge.frechet_percent(verdict.features),
+            "variance": variance / trained_judge.reference.total_variance,
             "confidence": verdict.probabilities.max(dim=1).values.mean().item()}

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import fingerprint, load_checkpoint, load_judge
-from ddpm_course.experiments._rows import judged_row, summary
+from ddpm_course.checkpoints import load_checkpoint, load_judge
+from ddpm_course.experiments._judged_rows import judged_row, summary
+from ddpm_course.experiments._kept import rows_folder
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.solvers import SOLVERS
 
@@ -24,7 +25,7 @@ STEPS, ROWS, ROW_SIZE = (5, 10, 20, 50), 5, 200
 def run(runtime: Runtime, out: Path | None = None) -> None:
     """Make the rows that are missing and write the record `few_steps`."""
     model, trained_judge = load_checkpoint("fashion").to(runtime.device), load_judge()
-    folder = runs_folder() / "few_steps" / fingerprint(model, trained_judge.judge)
+    folder = rows_folder("few_steps", model, trained_judge.judge)
     counts, size, chosen = (2, 20, STEPS[:2]) if runtime.pace == "ci" else (ROWS, ROW_SIZE, STEPS)
     arms = []
     for solver, steps in tqdm([(name, steps) for name in ("ddim", "dpm") for steps in chosen], desc="arms"):

@@ -14,9 +14,17 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ddpm_course.checkpoints import TrainedJudge, load_judge
-from ddpm_course.data import ImageSet, load_fashion, make_loader, to_pixels
-from ddpm_course.denoising import LEVEL, denoise, denoising_loss, denoising_network, feed_back, mix_noise, one_level
-from ddpm_course.evaluation import FeatureStatistics, frechet_distance, judge_images
+from ddpm_course.data.images import ImageSet, load_fashion, make_loader, to_pixels
+from ddpm_course.evaluation import FeatureStatistics, judge_images
+from ddpm_course.lessons.denoising import (
+    LEVEL,
+    denoise,
+    denoising_loss,
+    denoising_network,
+    feed_back,
+    mix_noise,
+    one_level,
+)
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
@@ -46,7 +54,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
         row["answer_spread"] = answers.std(dim=0).mean().item()
         rows.append(row)
     save_record("fixed_level", {
-        "recipe": asdict(RECIPE) | {"batch_size": BATCH}, "data": "Fashion-MNIST" if data.is_real else "drawn",
+        "recipe": asdict(RECIPE) | {"batch_size": BATCH}, "data": data.title,
         "n": n, "rows": rows, "pixels": {"mean": float(mean.mean()), "square": float(x_0.square().mean())},
         "alternatives": alternatives(x_0, mean, LEVEL), "other_levels_mean_image": errors_of(x_0, mean)["mse"],
         "references": {name: judged(x, trained_judge) for name, x in (
@@ -106,8 +114,7 @@ def judged(x: Tensor, trained_judge: TrainedJudge) -> dict:
     """Say what the judge sees in images: its mean confidence, the classes, the Fréchet distance, the variety."""
     verdict = judge_images(trained_judge.judge, x.clamp(-1, 1))
     sure, seen = verdict.probabilities.max(dim=1)
-    found = FeatureStatistics.of(verdict.features)
     return {"confidence": sure.mean().item(), "classes": seen.bincount(minlength=10).tolist(),
-            "frechet_percent": 100 * frechet_distance(found, trained_judge.reference)
-            / trained_judge.reference.total_variance,
-            "variance": found.total_variance / trained_judge.reference.total_variance}
+            "frechet_percent": trained_judge.frechet_percent(verdict.features),
+            "variance": FeatureStatistics.of(verdict.features).total_variance
+            / trained_judge.reference.total_variance}

@@ -14,15 +14,17 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import fingerprint, load_checkpoint, load_classifier, load_judge
-from ddpm_course.experiments._rows import judged_row, summary
+from ddpm_course.checkpoints import load_checkpoint, load_judge
+from ddpm_course.experiments._judged_rows import judged_row, summary
+from ddpm_course.experiments._kept import rows_folder
+from ddpm_course.lessons.classifier import load_classifier
+from ddpm_course.lessons.variants import Autoguided, ClassifierGuided, Rescaled, cfg_plus_plus_process
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.solvers import DDIM
-from ddpm_course.variants import Autoguided, ClassifierGuided, Rescaled, cfg_plus_plus_process
 
 ROWS, ROW_SIZE, STEPS = 10, 200, 20
 INTERVAL = (21, 100)                                           # chosen after a look at 300 images of other seeds
@@ -48,10 +50,10 @@ class CachedNull(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         return self.model(x_t, t, c)
 
-    def eps_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_pair(self, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return ε̂ for c, and ε̂ for ∅ of this step or of the one before."""
         if self.kept is None:
-            eps_c, self.kept = self.model.eps_pair(x_t, t, c)
+            eps_c, self.kept = self.model.predict_pair(x_t, t, c)
             return eps_c, self.kept
         eps_null, self.kept = self.kept, None
         return self.model(x_t, t, c), eps_null
@@ -88,7 +90,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Make the rows that are missing and write the record `guidance_lab`."""
     parts = [load_checkpoint("fashion"), load_checkpoint("fashion_early"), load_classifier()]
     trained_judge = load_judge()
-    folder = runs_folder() / "guidance_lab" / fingerprint(*parts, trained_judge.judge)
+    folder = rows_folder("guidance_lab", *parts, trained_judge.judge)
     chosen = arms(*(part.to(runtime.device) for part in parts))
     count, size = (2, 20) if runtime.pace == "ci" else (ROWS, ROW_SIZE)
     lo, hi = INTERVAL

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_course.checkpoints import WEIGHTS, save_judge
-from ddpm_course.data import ImageSet, load_fashion, to_pixels
+from ddpm_course.data.images import ImageSet, load_fashion, to_pixels
 from ddpm_course.evaluation import (
     FeatureStatistics,
     Judge,
@@ -23,6 +23,7 @@ from ddpm_course.evaluation import (
     judge_images,
     saturation,
 )
+from ddpm_course.randomness import weights_from
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime
 from ddpm_course.training import EMA
@@ -42,7 +43,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     save_judge(judge, reference, real, (out or WEIGHTS) / "judge.safetensors")
     recipe = {"seed": SEED, "batch_size": BATCH, "steps": steps, "lr": LR, "weight_decay": WEIGHT_DECAY,
               "training_images": seen, "parameters": sum(p.numel() for p in judge.parameters()),
-              "data": "Fashion-MNIST" if train.is_real else "drawn"}
+              "data": train.title}
     save_record("judge", {"recipe": recipe, "real_test_set": real}, folder=out or RECORDS)
     print(f"test accuracy {real['accuracy']:.4f}")
 
@@ -50,8 +51,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
 def fit(images: Tensor, labels: Tensor, steps: int) -> Judge:
     """Train a judge on uint8 images for `steps` steps and return its weight average."""
     generator = torch.Generator().manual_seed(SEED)
-    with torch.random.fork_rng():
-        torch.manual_seed(SEED)                                  # the layers' initial weights
+    with weights_from(SEED):
         judge = Judge().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     ema = EMA(judge, 0.998)

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ddpm_course.evaluation import energy_distance
-from ddpm_course.exact import ExactModel
-from ddpm_course.experiments._rows import t_quantile
-from ddpm_course.mixture import lesson_mixture
+from ddpm_course.experiments._judged_rows import t_quantile
+from ddpm_course.lessons.exact import ExactModel
+from ddpm_course.lessons.mixture import lesson_mixture
+from ddpm_course.lessons.variants import Autoguided, ClassifierGuided, cfg_plus_plus_process
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import sample
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import DDIM
-from ddpm_course.variants import Autoguided, ClassifierGuided, cfg_plus_plus_process
 
 N, STEPS, SEEDS, CLASS = 2000, 50, 10, 0
 BLUR, WEAK_BLUR, INTERVAL = 0.1, 0.4, (21, 100)

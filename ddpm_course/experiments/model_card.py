@@ -7,17 +7,17 @@ two. `doctor` compares the weights with the checksums.
 from pathlib import Path
 
 from ddpm_course.checkpoints import CHECKSUMS, WEIGHTS, checksums
-from ddpm_course.data import FASHION_NAMES
+from ddpm_course.data.images import FASHION_NAMES
 from ddpm_course.records import load_record
 from ddpm_course.runtime import Runtime
+from ddpm_course.writing import write_whole
 
 
 def run(runtime: Runtime, out: Path | None = None) -> None:
     """Write the card and the checksums beside the weights (or into `out`)."""
     folder = out or WEIGHTS
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text(card(), encoding="utf-8")
-    (folder / CHECKSUMS).write_text(checksums(), encoding="utf-8")
+    write_whole(folder / "README.md", card().encode("utf-8"))
+    write_whole(folder / CHECKSUMS, checksums().encode("utf-8"))
 
 
 def card() -> str:

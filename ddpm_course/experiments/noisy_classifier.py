@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from ddpm_course.checkpoints import WEIGHTS, save_classifier
-from ddpm_course.classifier import NoisyClassifier, classifier_loss
-from ddpm_course.data import load_fashion, make_loader, to_pixels
+from ddpm_course.checkpoints import WEIGHTS
+from ddpm_course.data.images import load_fashion, make_loader, to_pixels
 from ddpm_course.evaluation import wilson_interval
-from ddpm_course.randomness import normal
+from ddpm_course.lessons.classifier import NoisyClassifier, classifier_loss, save_classifier
+from ddpm_course.randomness import normal, weights_from
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
 from ddpm_course.schedule import NoiseSchedule
@@ -29,8 +29,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train (or go on training), then write `classifier.safetensors` and the record `noisy_classifier`."""
     recipe = Recipe(**asdict(RECIPE) | {"steps": 5}) if runtime.pace == "ci" else RECIPE
     data, test, schedule = load_fashion("train"), load_fashion("test"), NoiseSchedule.cosine()
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)                           # the layers' initial weights
+    with weights_from(recipe.seed):
         model = NoisyClassifier()
     done = train(model, schedule, make_loader(data, BATCH, seed=recipe.seed), recipe, null=torch.tensor(10),
                  loss=classifier_loss, runtime=runtime, save_every=200,
@@ -41,7 +40,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     x_0, c = to_pixels(test.images[:n]), test.labels[:n]
     save_record("noisy_classifier", {
         "recipe": asdict(recipe) | {"batch_size": BATCH}, "parameters": sum(p.numel() for p in model.parameters()),
-        "data": "Fashion-MNIST" if data.is_real else "drawn", "n": n,
+        "data": data.title, "n": n,
         "levels": [level(classifier, schedule, x_0, c, t) for t in LEVELS]}, folder=out or RECORDS)
 
 

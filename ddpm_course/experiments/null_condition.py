@@ -6,8 +6,6 @@ vector (one-hot × mask, then a table without bias), and label × mask, which sa
 finished arm is kept in the runs folder.
 """
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
+from ddpm_course.checkpoints import TrainedJudge, load_judge
 from ddpm_course.conditioning import LabelEmbedding
-from ddpm_course.data import ImageSet, load_fashion, make_loader
-from ddpm_course.evaluation import FeatureStatistics, class_accuracy, frechet_distance, judge_images
+from ddpm_course.data.images import ImageSet, load_fashion, make_loader
+from ddpm_course.evaluation import class_accuracy, judge_images
+from ddpm_course.experiments._kept import kept, rows_folder
 from ddpm_course.models import lesson_model
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import sample_w
 from ddpm_course.training import Recipe, train
 
@@ -55,19 +54,13 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `null_condition`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    rows, folder = [], runs_folder() / "null_condition" / data.kind / fingerprint(trained_judge.judge)
+    rows, folder = [], rows_folder("null_condition", trained_judge.judge, data=data)
     for seed, way in tqdm([(seed, way) for seed in seeds for way in WAYS], desc="arms"):
         recipe = Recipe(**asdict(RECIPE) | {"steps": steps, "seed": seed})
         path = folder / f"{way}_seed{seed}_steps{steps}_n{n}.json"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(arm(data, trained_judge, way, recipe, n, runtime)), encoding="utf-8")
-            os.replace(part, path)
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
+        rows.append(kept(path, lambda: arm(data, trained_judge, way, recipe, n, runtime)))
     save_record("null_condition", {"recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20},
-                                   "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows},
-                folder=out or RECORDS)
+                                   "data": data.title, "rows": rows}, folder=out or RECORDS)
 
 
 def build(way: str, seed: int) -> nn.Module:
@@ -88,12 +81,11 @@ def arm(data: ImageSet, trained_judge: TrainedJudge, way: str, recipe: Recipe, n
     labels, row = torch.arange(n) % 10, {"way": way, "seed": recipe.seed, "w": {}}
     for w in (0.0, 2.0):
         generator = torch.Generator().manual_seed(4000 + recipe.seed)
-        x = torch.cat([sample_w(model, model.schedule, part.to(runtime.device), w, generator=generator).cpu()
+        x = torch.cat([sample_w(model, part.to(runtime.device), w, generator=generator).cpu()
                        for part in labels.split(100)])
         verdict = judge_images(trained_judge.judge, x)
-        frechet = frechet_distance(FeatureStatistics.of(verdict.features), trained_judge.reference)
         hits = verdict.probabilities.argmax(dim=1) == labels
         row["w"][f"{w:g}"] = {"accuracy": class_accuracy(verdict, labels),
                               "t_shirt_accuracy": hits[labels == 0].double().mean().item(),
-                              "frechet_percent": 100 * frechet / trained_judge.reference.total_variance}
+                              "frechet_percent": trained_judge.frechet_percent(verdict.features)}
     return row

@@ -5,20 +5,19 @@ judged at w = 0 and w = 2 and without a class. One arm is one (p_uncond, seed); 
 folder.
 """
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
-from ddpm_course.data import ImageSet, load_fashion, make_loader
-from ddpm_course.evaluation import FeatureStatistics, class_accuracy, frechet_distance, judge_images
+from ddpm_course.checkpoints import TrainedJudge, load_judge
+from ddpm_course.data.images import ImageSet, load_fashion, make_loader
+from ddpm_course.evaluation import class_accuracy, judge_images
+from ddpm_course.experiments._kept import kept, rows_folder
 from ddpm_course.models import lesson_model
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import sample_w
 from ddpm_course.training import Recipe, train
 
@@ -35,18 +34,13 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, arms, seeds = (3, 20, ARMS[:2], SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, ARMS,
                                                                                       SEEDS)
-    rows, folder = [], runs_folder() / "p_uncond" / data.kind / fingerprint(trained_judge.judge)
+    rows, folder = [], rows_folder("p_uncond", trained_judge.judge, data=data)
     for seed, p_uncond in tqdm([(seed, p) for seed in seeds for p in arms], desc="arms"):
         recipe = Recipe(**asdict(RECIPE) | {"steps": steps, "p_uncond": p_uncond, "seed": seed})
         path = folder / f"p{p_uncond:g}_seed{seed}_steps{steps}_n{n}.json"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(arm(data, trained_judge, recipe, n, runtime)), encoding="utf-8")
-            os.replace(part, path)
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
+        rows.append(kept(path, lambda: arm(data, trained_judge, recipe, n, runtime)))
     save_record("p_uncond", {"recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20},
-                             "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows}, folder=out or RECORDS)
+                             "data": data.title, "rows": rows}, folder=out or RECORDS)
 
 
 def arm(data: ImageSet, trained_judge: TrainedJudge, recipe: Recipe, n: int, runtime: Runtime) -> dict:
@@ -58,10 +52,9 @@ def arm(data: ImageSet, trained_judge: TrainedJudge, recipe: Recipe, n: int, run
     labels = torch.arange(n) % 10
     for w in WEIGHTS:
         generator = torch.Generator().manual_seed(2000 + recipe.seed)
-        x = torch.cat([sample_w(model, model.schedule, part.to(runtime.device), w, generator=generator).cpu()
+        x = torch.cat([sample_w(model, part.to(runtime.device), w, generator=generator).cpu()
                        for part in labels.split(100)])
         verdict = judge_images(trained_judge.judge, x)
-        frechet = frechet_distance(FeatureStatistics.of(verdict.features), trained_judge.reference)
         row["w"][f"{w:g}"] = {"accuracy": class_accuracy(verdict, labels),
-                              "frechet_percent": 100 * frechet / trained_judge.reference.total_variance}
+                              "frechet_percent": trained_judge.frechet_percent(verdict.features)}
     return row

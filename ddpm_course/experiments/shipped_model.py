@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ddpm_course.checkpoints import WEIGHTS, save_checkpoint
-from ddpm_course.data import load_fashion, make_loader
+from ddpm_course.data.images import load_fashion, make_loader
 from ddpm_course.models import fashion_model
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime, runs_folder
@@ -43,6 +43,6 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
                                     "channels": model.network.channels, "n_down": model.network.n_down,
                                     "n_up": model.network.n_up},
         "parameters": sum(p.numel() for p in model.parameters()), "early_step": early,
-        "data": "Fashion-MNIST" if data.is_real else "drawn",
+        "data": data.title,
         "epochs": recipe.steps * BATCH / len(data),
         "loss": [round(part.mean().item(), 5) for part in losses]}, folder=out or RECORDS)

@@ -5,23 +5,22 @@ One network, one recipe, ε-prediction, and four schedules of 150 steps that dif
 the usual cosine with β ≤ 0.999, which ends near 0. Sampling always starts from pure noise. A finished arm is kept.
 """
 
-import json
 import math
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from tqdm.auto import tqdm
 
-from ddpm_course.basic_unet import MODERN, BasicUNet
-from ddpm_course.checkpoints import TrainedJudge, fingerprint, load_judge
-from ddpm_course.data import ImageSet, load_fashion, make_loader, to_pixels
-from ddpm_course.evaluation import FeatureStatistics, frechet_distance, judge_images
+from ddpm_course.checkpoints import TrainedJudge, load_judge
+from ddpm_course.data.images import ImageSet, load_fashion, make_loader, to_pixels
+from ddpm_course.evaluation import judge_images
+from ddpm_course.experiments._kept import kept, rows_folder
+from ddpm_course.lessons.basic_unet import MODERN, BasicUNet
 from ddpm_course.parameterization import ddpm_loss
-from ddpm_course.randomness import normal
+from ddpm_course.randomness import normal, weights_from
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.solvers import Ancestral
@@ -49,36 +48,29 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     """Train and judge the arms that are missing and write the record `terminal_signal`."""
     data, trained_judge = load_fashion("train"), load_judge()
     steps, n, seeds = (3, 20, SEEDS[:1]) if runtime.pace == "ci" else (RECIPE.steps, N_IMAGES, SEEDS)
-    folder, rows = runs_folder() / "terminal_signal" / data.kind / fingerprint(trained_judge.judge), []
+    folder, rows = rows_folder("terminal_signal", trained_judge.judge, data=data), []
     for seed, name in tqdm([(seed, name) for seed in seeds for name in SCHEDULES], desc="arms"):
         path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            figures = arm(SCHEDULES[name](), replace(RECIPE, steps=steps, seed=seed), data, trained_judge, n, runtime)
-            part.write_text(json.dumps({"schedule": name, "seed": seed} | figures), encoding="utf-8")
-            os.replace(part, path)
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
+        recipe = replace(RECIPE, steps=steps, seed=seed)
+        rows.append(kept(path, lambda: {"schedule": name, "seed": seed} | arm(
+            SCHEDULES[name](), recipe, data, trained_judge, n, runtime)))
     x_0 = to_pixels(load_fashion("test").images)
     save_record("terminal_signal", {
         "recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "sampler": f"DDPM, {T} steps"},
-        "data": "Fashion-MNIST" if data.is_real else "drawn", "rows": rows,
+        "data": data.title, "rows": rows,
         "real_brightness_spread": x_0.mean(dim=(1, 2, 3)).std().item()}, folder=out or RECORDS)
 
 
 def arm(schedule: NoiseSchedule, recipe: Recipe, data: ImageSet, trained_judge: TrainedJudge, n: int,
         runtime: Runtime) -> dict:
     """Train one network on the schedule, draw n images by the ancestral sampler from pure noise, and judge them."""
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with weights_from(recipe.seed):
         model = BasicUNet(MODERN, T=schedule.T)
     done = train(model, schedule, make_loader(data, BATCH, seed=recipe.seed), recipe, runtime=runtime, progress=False,
                  loss=ddpm_loss)
     generator = torch.Generator().manual_seed(7000)
     x = torch.cat([sample(done.ema.model, schedule, normal((len(part), *IMAGE_SHAPE), generator=generator).to(
         runtime.device), solver=Ancestral(), generator=generator).cpu() for part in torch.arange(n).split(100)])
-    found = FeatureStatistics.of(judge_images(trained_judge.judge, x).features)
     return {"alpha_bar_T": float(schedule.alpha_bars[-1]), "brightness": x.mean().item(),
             "brightness_spread": x.mean(dim=(1, 2, 3)).std().item(),
-            "frechet_percent": 100 * frechet_distance(found, trained_judge.reference)
-            / trained_judge.reference.total_variance}
+            "frechet_percent": trained_judge.frechet_percent(judge_images(trained_judge.judge, x).features)}

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ddpm_course.checkpoints import fingerprint, load_checkpoint, load_judge
-from ddpm_course.experiments._rows import Row, judged_row, summary
+from ddpm_course.checkpoints import load_checkpoint, load_judge
+from ddpm_course.experiments._judged_rows import Row, judged_row, summary
+from ddpm_course.experiments._kept import rows_folder
 from ddpm_course.records import RECORDS, save_record
-from ddpm_course.runtime import Runtime, runs_folder
+from ddpm_course.runtime import Runtime
 from ddpm_course.sampling import sample_w
 
 ROWS = {0.0: 5, 0.5: 5, 1.0: 5, 2.0: 5, 3.0: 5, 5.0: 5}
@@ -26,14 +27,14 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     counts, size = ({0.0: 2, 2.0: 2}, 20) if runtime.pace == "ci" else (ROWS, ROW_SIZE)
     todo = [(w, seed) for seed in range(max(counts.values())) for w, n in counts.items() if seed < n]
     rows: dict[float, list[Row]] = {w: [] for w in counts}
-    folder = runs_folder() / "tradeoff" / fingerprint(model, trained_judge.judge)        # other weights, other rows
+    folder = rows_folder("tradeoff", model, trained_judge.judge)
     for w, seed in tqdm(todo, desc="rows"):
         path = folder / f"w{w:g}_seed{seed}_n{size}_steps{STEPS}.pt"
         generator = torch.Generator().manual_seed(1000 + seed)
 
         def draw(labels: Tensor) -> Tensor:
-            return torch.cat([sample_w(model, model.schedule, part.to(runtime.device), w, steps=STEPS,
-                                       generator=generator).cpu() for part in labels.split(BATCH)])
+            return torch.cat([sample_w(model, part.to(runtime.device), w, steps=STEPS, generator=generator).cpu()
+                              for part in labels.split(BATCH)])
 
         rows[w].append(judged_row(path, torch.arange(size) % 10, draw, trained_judge))
     points = [{"w": w} | summary(rows[w], trained_judge) for w in counts]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ddpm_course.checkpoints import load_checkpoint, load_judge
-from ddpm_course.data import load_fashion, to_pixels
+from ddpm_course.data.images import load_fashion, to_pixels
 from ddpm_course.evaluation import judge_images
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.randomness import normal
@@ -29,7 +29,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
     model, test = load_checkpoint("fashion").to(runtime.device), load_fashion("test")
     n = 20 if runtime.pace == "ci" else N
     x_0, c = to_pixels(test.images[:n]), test.labels[:n]
-    save_record("two_losses", {"model": "fashion", "data": "Fashion-MNIST" if test.is_real else "drawn", "n": n,
+    save_record("two_losses", {"model": "fashion", "data": test.title, "n": n,
                                "p_uncond": Recipe.p_uncond,
                                "levels": [level(model, x_0, c, t, runtime) for t in LEVELS],
                                "drawn_without_class": drawn(model, 20 if runtime.pace == "ci" else N_DRAWN, runtime)},

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ddpm_course.checkpoints import load_checkpoint
+from ddpm_course.parameterization import predict_pair
 from ddpm_course.randomness import normal
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime
-from ddpm_course.sampling import IMAGE_SHAPE, eps_pair
+from ddpm_course.sampling import IMAGE_SHAPE
 
 SIZES, ROUNDS, T_SHOWN = (1, 4, 10, 32, 64, 128), 25, 60
 
@@ -32,7 +33,7 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
         return model(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([c, torch.full_like(c, null)])).chunk(2)
 
     def shared_encoder(x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-        return eps_pair(model, x_t, t, c)
+        return predict_pair(model, x_t, t, c)
 
     rounds, sizes = (2, SIZES[:2]) if runtime.pace == "ci" else (ROUNDS, SIZES)
     rows = []

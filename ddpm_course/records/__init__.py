@@ -4,12 +4,13 @@ One file per experiment, `NAME.json`; texts and notebooks load them and never re
 """
 
 import json
-import os
 import platform
 from datetime import date
 from pathlib import Path
 
 import torch
+
+from ddpm_course.writing import write_whole
 
 RECORDS = Path(__file__).parent
 
@@ -25,14 +26,11 @@ def load_record(name: str, *, folder: Path = RECORDS) -> dict:
 
 def save_record(name: str, figures: dict, *, folder: Path = RECORDS) -> Path:
     """Write a record in one move, with the hardware, the versions and the date added; return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
     machine = {"hardware": _hardware(), "threads": torch.get_num_threads(), "torch": torch.__version__,
                "python": platform.python_version(), "date": date.today().isoformat()}
-    part = folder / f"{name}.json.{os.getpid()}.part"
-    part.write_text(json.dumps({"experiment": name, "made_with": machine, **figures}, indent=1) + "\n",
-                    encoding="utf-8")
     path = folder / f"{name}.json"
-    os.replace(part, path)
+    text = json.dumps({"experiment": name, "made_with": machine, **figures}, indent=1) + "\n"
+    write_whole(path, text.encode("utf-8"))
     return path
 
 

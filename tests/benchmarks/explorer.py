@@ -10,10 +10,11 @@ from collections.abc import Callable
 import torch
 
 from ddpm_course.checkpoints import load_checkpoint, load_judge
-from ddpm_course.explorer import ONE_OF_EACH, GuidanceExplorer
+from ddpm_course.parameterization import predict_pair
 from ddpm_course.randomness import normal
-from ddpm_course.sampling import IMAGE_SHAPE, eps_pair
-from ddpm_course.widgets import GuidanceWidget
+from ddpm_course.sampling import IMAGE_SHAPE
+from ddpm_course.show.guidance_view import ONE_OF_EACH, GuidanceView
+from ddpm_course.show.widgets import GuidanceWidget
 
 
 def seconds(function: Callable[[], object], repeats: int = 9) -> list[float]:
@@ -30,7 +31,7 @@ def seconds(function: Callable[[], object], repeats: int = 9) -> list[float]:
 def main() -> None:
     """Time the explorer's new and cached moves, and the shared encoder against two passes."""
     model, judge = load_checkpoint("fashion"), load_judge()
-    explorer, seeds = GuidanceExplorer(model, judge), iter(range(10_000))
+    explorer, seeds = GuidanceView(model, judge), iter(range(10_000))
     new = seconds(lambda: explorer.render(2.0, ONE_OF_EACH, 20, next(seeds), 60))
     widget = GuidanceWidget(explorer)
     widget.w.value = 1.0
@@ -44,7 +45,7 @@ def main() -> None:
         x_t, t, c = normal((n, *IMAGE_SHAPE)), torch.full((n,), 60), torch.arange(n) % 10
         with torch.no_grad():
             two = statistics.median(seconds(lambda: (model(x_t, t, c), model(x_t, t, None))))
-            pair = statistics.median(seconds(lambda: eps_pair(model, x_t, t, c)))
+            pair = statistics.median(seconds(lambda: predict_pair(model, x_t, t, c)))
         print(f"n = {n:3}: two passes take {two / pair:.2f} times as long as the shared encoder")
 
 

@@ -1,0 +1,1 @@
+"""For teachers: is this machine ready, and a lesson without its code for a lecture."""

@@ -1,0 +1,1 @@
+"""What one lesson needs beside the core."""
