@@ -10,6 +10,7 @@ import browser as browsing
 import pytest
 from documents import Parser
 from sybil import Sybil
+from sybil.sybil import SybilCollection
 
 _scratch = tempfile.mkdtemp(prefix="ddpm_course_tests_")
 os.environ["DDPM_COURSE_PACE"] = "ci"
@@ -17,7 +18,22 @@ os.environ["DDPM_COURSE_DEVICE"] = "cpu"
 os.environ["DDPM_COURSE_RUNS"] = os.path.join(_scratch, "runs")
 os.environ.setdefault("DDPM_COURSE_CACHE", os.path.join(_scratch, "cache"))
 
-pytest_collect_file = Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/*.md"]).pytest()
+
+
+def _into_scratch(namespace: dict[str, Any]) -> None:
+    """Let the blocks of a README write their files where nobody keeps them."""
+    namespace["_home"] = os.getcwd()
+    os.chdir(_scratch)
+
+
+def _back(namespace: dict[str, Any]) -> None:
+    os.chdir(namespace["_home"])
+
+
+pytest_collect_file = SybilCollection([
+    Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/*.md"]),
+    Sybil([Parser()], patterns=["README.md"], excludes=["*/README.md"], setup=_into_scratch, teardown=_back),
+]).pytest()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

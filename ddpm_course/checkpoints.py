@@ -20,7 +20,7 @@ from ddpm_course.evaluation import FeatureStatistics, Judge, frechet_distance
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.unet import UNet
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "SHA256SUMS"

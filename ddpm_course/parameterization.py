@@ -35,8 +35,8 @@ def velocity_from_eps(schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, eps
 def predict_pair(model: nn.Module, x_t: Tensor, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """Ask a model for both predictions, for c and for ∅: each has the shape of x_t (B, …).
 
-    A model that knows a cheaper way offers a method `predict_pair`: the U-Net runs its encoder once for both. Any other module
-    is asked twice: model(x_t, t, c), then model(x_t, t, None).
+    A model that knows a cheaper way offers a method `predict_pair`: the U-Net runs its encoder once for both. Any other
+    module is asked twice: model(x_t, t, c), then model(x_t, t, None).
     """
     if hasattr(model, "predict_pair"):
         return model.predict_pair(x_t, t, c)

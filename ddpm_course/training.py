@@ -1,17 +1,17 @@
-"""Algorithm 1: learn to predict the noise; with EMA, and a training that can be stopped at any moment and goes on.
+"""Algorithm 1: learn to predict the noise, with EMA. A training can be stopped at any moment and goes on.
 
     repeat:  (x_0, c) ~ data,   t ~ U{1 … T},   ε ~ N(0, I),   c ← ∅ with probability p_uncond
              one optimiser step on ‖ target - network(√ᾱ_t x_0 + √(1 - ᾱ_t) ε, t, c) ‖²
 
-Ho et al., arXiv 2006.11239, Algorithm 1; dropping the condition: arXiv 2207.12598, Algorithm 1. Under `torchrun` every process draws the whole batch's t, ε and mask and takes its slice, so that the result
-does not depend on how many there are.
+Ho et al., arXiv 2006.11239, Algorithm 1; dropping the condition: arXiv 2207.12598, Algorithm 1. Under `torchrun` every
+process draws the whole batch's t, ε and mask and takes its slice, so that the result does not depend on how many there
+are. How a training is stored: `kept_training`.
 """
 
 import copy
-import io
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -20,17 +20,17 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ddpm_course.conditioning import drop_condition
+from ddpm_course.kept_training import load_run, save_run
 from ddpm_course.parameterization import velocity_loss
 from ddpm_course.randomness import normal
 from ddpm_course.runtime import Runtime, choose_runtime, processes
 from ddpm_course.schedule import NoiseSchedule
-from ddpm_course.writing import write_whole
 
 Loss = Callable[[nn.Module, NoiseSchedule, Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 class Batches(Protocol):
-    """What `train` asks of its data: the batch of step k, the same one each time (`data.Loader` is one)."""
+    """What `train` asks of its data: the batch of step k, the same one each time (`data.images.Loader` is one)."""
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]: ...
 
@@ -175,34 +175,3 @@ def _mean_over_processes(value: Tensor, world: int) -> float:
     if world > 1:
         torch.distributed.all_reduce(value)
     return float(value) / world
-
-
-def save_run(run: TrainingRun, path: str | Path) -> None:
-    """Write the whole state of a run to `path` in one move: a crash leaves the old file or the new one, never half."""
-    content = io.BytesIO()
-    torch.save({"recipe": asdict(run.recipe), "step": run.step, "losses": torch.tensor(run.losses),
-                "model": run.model.state_dict(), "ema": run.ema.model.state_dict(),
-                "optimizer": run.optimizer.state_dict()}, content)
-    write_whole(path, content.getvalue())
-
-
-def load_run(run: TrainingRun, path: str | Path) -> None:
-    """Fill `run` from a file of `save_run`. Raises ValueError when it is damaged or belongs to another recipe."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        saved = state["recipe"]
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable training run ({type(error).__name__}: {error}); "
-                         "move it away to start afresh") from error
-    if saved != asdict(run.recipe):
-        differing = {key: (saved.get(key), value) for key, value in asdict(run.recipe).items()
-                     if saved.get(key) != value}
-        raise ValueError(f"{path} holds a run of another recipe; (saved, asked for): {differing}. "
-                         "Use another run_file, or the saved recipe to go on with it")
-    try:
-        run.model.load_state_dict(state["model"])
-        run.ema.model.load_state_dict(state["ema"])
-        run.optimizer.load_state_dict(state["optimizer"])
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path} holds a run of another network: {error}") from error
-    run.step, run.losses = state["step"], state["losses"].tolist()

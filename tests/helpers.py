@@ -1,7 +1,7 @@
 """What several test files share: tiny networks and data, and a diffusion whose every moment is known exactly.
 
-The reference below is written in numpy from Bayes' rule for scalar Gaussians and from the solvers' definitions; it uses
-of the package nothing but the array ᾱ.
+The reference is written in numpy, from Bayes' rule for scalar Gaussians and the solvers' definitions. It uses
+nothing of the package but the array ᾱ.
 """
 
 import math
@@ -20,6 +20,7 @@ from ddpm_course.unet import UNet
 
 FLOAT32_CPU = Runtime(torch.device("cpu"), torch.float32, "ci", 12, 20)
 RECIPE = Recipe(steps=20, lr=3e-3, warmup=5, ema_decay=0.9, p_uncond=0.2)
+FLOAT16_ROUNDING = {"rtol": 2**-11, "atol": 2**-25}              # of a number that was stored in float16
 Affine = tuple[float, float]                                     # (a, b) stands for x ↦ a·x + b
 
 
@@ -31,15 +32,15 @@ def tiny_unet(n_classes: int | None = 10, *, seed: int = 0) -> UNet:
     """Build a two-level U-Net for images of even size, every weight shaken so that no layer is still zero."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        net = UNet(None if n_classes is None else LabelEmbedding(n_classes, 12), channels=(8, 16), n_down=(1, 1),
-                   n_up=(1, 2), d_emb=16)
+        embedder = None if n_classes is None else LabelEmbedding(n_classes, 12)
+        net = UNet(embedder, channels=(8, 16), n_down=(1, 1), n_up=(1, 2), d_emb=16)
         for weight in net.parameters():
             weight.add_(0.1 * torch.randn(weight.shape))
     return net
 
 
 class Stripes:
-    """Training data in two classes, stripes across and stripes down, (8, 1, 8, 8); the batch of step k is fixed."""
+    """Training data in two classes, stripes across and stripes down: a fixed batch (8, 1, 8, 8) a step."""
 
     def __init__(self, size: int = 8) -> None:
         self.size = size
@@ -65,7 +66,7 @@ def assert_same_bits(a: TrainingRun, b: TrainingRun) -> None:
 
 
 class GaussianModel(nn.Module):
-    """The exact ε(x_t, t, c) of x_0 ~ N(mean, variance) when c is given and of N(null_mean, null_variance) for None."""
+    """The exact ε: x_0 ~ N(mean, variance) where c is given, x_0 ~ N(null_mean, null_variance) for None."""
 
     def __init__(self, schedule: NoiseSchedule, mean: float, variance: float, null_mean: float = 0.0,
                  null_variance: float = 2.0) -> None:
@@ -76,7 +77,8 @@ class GaussianModel(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         mean, variance = self.null if c is None else self.given
         alpha_bar = self.alpha_bars[t].to(x_t).reshape(-1, *[1] * (x_t.dim() - 1))
-        return (1 - alpha_bar).sqrt() * (x_t - alpha_bar.sqrt() * mean) / (alpha_bar * variance + 1 - alpha_bar)
+        variance_t = alpha_bar * variance + 1 - alpha_bar        # of x_t
+        return (1 - alpha_bar).sqrt() * (x_t - alpha_bar.sqrt() * mean) / variance_t
 
 
 def denoiser(alpha_bar: float, mean: float, variance: float) -> Affine:
@@ -86,13 +88,13 @@ def denoiser(alpha_bar: float, mean: float, variance: float) -> Affine:
 
 
 def guided_denoiser(alpha_bar: float, w: float, given: Affine, null: Affine) -> Affine:
-    """Extrapolate from the null denoiser through the conditional one; each is (mean, variance) of its Gaussian."""
+    """Extrapolate from the null denoiser through the conditional one; given, null: (mean, variance)."""
     c, empty = np.array(denoiser(alpha_bar, *given)), np.array(denoiser(alpha_bar, *null))
     return tuple(empty + (1 + w) * (c - empty))
 
 
 def bayes_posterior(alpha_bar_t: float, alpha_bar_s: float) -> tuple[float, float, float]:
-    """Return (k_x, k_0, variance) of q(x_s | x_t, x_0), whose mean is k_x x_t + k_0 x_0: precisions add up."""
+    """Return (k_x, k_0, variance) of q(x_s | x_t, x_0), with mean k_x x_t + k_0 x_0. Precisions add up."""
     if alpha_bar_s == 1:
         return 0.0, 1.0, 0.0
     alpha = alpha_bar_t / alpha_bar_s
@@ -109,7 +111,7 @@ def ancestral(alpha_bar_t: float, alpha_bar_s: float, *, variance: str) -> tuple
 
 
 def ddim(alpha_bar_t: float, alpha_bar_s: float, *, eta: float) -> tuple[float, float, float]:
-    """Return (k_x, k_0, σ²) of one DDIM step: what is not fresh noise points along (x_t - √ᾱ_t x_0)/√(1 - ᾱ_t)."""
+    """Return (k_x, k_0, σ²) of one DDIM step. Noise that is not fresh points along x_t - √ᾱ_t x_0."""
     sigma2 = eta**2 * bayes_posterior(alpha_bar_t, alpha_bar_s)[2]
     k_x = math.sqrt((1 - alpha_bar_s - sigma2) / (1 - alpha_bar_t))
     return k_x, math.sqrt(alpha_bar_s) - k_x * math.sqrt(alpha_bar_t), sigma2
@@ -130,8 +132,8 @@ def exact_moments(alpha_bars: np.ndarray, times: list[int], x_0_hat: Callable[[f
 def exact_2m(alpha_bars: np.ndarray, times: list[int], x_0_hat: Callable[[float], Affine]) -> Affine:
     """Return the whole of DPM-Solver++ 2M as one affine map of x_T.
 
-    The exact solution from t to s is σ_s (x_t/σ_t + ∫ e^λ x̂_0(λ) dλ); here x̂_0 is the line through the last two
-    estimates, its value taken at the step's midpoint, where ∫ e^λ dλ = √ᾱ_s/σ_s - √ᾱ_t/σ_t.
+    The exact solution from t to s is σ_s (x_t/σ_t + ∫ e^λ x̂_0(λ) dλ), and ∫ e^λ dλ = √ᾱ_s/σ_s - √ᾱ_t/σ_t.
+    Here x̂_0(λ) is the line through the last two estimates, taken at the midpoint of the step.
     """
     x, line = np.array([1.0, 0.0]), None                         # (slope, offset) as a function of x_T
     for t, s in zip(times[:-1], times[1:]):

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from helpers import seeded, tiny_unet
+from helpers import FLOAT16_ROUNDING, seeded, tiny_unet
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -24,13 +24,14 @@ def denoiser(schedule: NoiseSchedule | None = None) -> VelocityModel:
 
 def trained_judge() -> tuple[Judge, FeatureStatistics, dict]:
     judge = Judge().train()
-    with torch.no_grad():                                        # moves the running statistics away from 0 and 1
+    with torch.no_grad():                                        # the running statistics leave 0 and 1
         judge(torch.randn(8, 1, 28, 28, generator=seeded()) * 0.7 + 0.2)
     reference = FeatureStatistics.of(torch.randn(50, 128, generator=seeded(), dtype=torch.float64))
     return judge.eval(), reference, {"accuracy": 0.93, "frechet": [1.5, 2]}
 
 
-@pytest.mark.parametrize("schedule", [NoiseSchedule.cosine(40), NoiseSchedule.linear(), NoiseSchedule.cosine(1000)])
+@pytest.mark.parametrize("schedule", [
+    NoiseSchedule.cosine(40), NoiseSchedule.linear(), NoiseSchedule.cosine(1000)])
 def test_a_denoiser_comes_back_as_it_was_to_half_precision_with_its_exact_schedule(tmp_path, schedule):
     model = denoiser(schedule)
     save_checkpoint(model, tmp_path / "new" / "folder" / "net.safetensors")
@@ -40,8 +41,9 @@ def test_a_denoiser_comes_back_as_it_was_to_half_precision_with_its_exact_schedu
     assert back.state_dict().keys() == model.state_dict().keys()
     for name, value in model.state_dict().items():
         assert back.state_dict()[name].dtype == torch.float32
-        torch.testing.assert_close(back.state_dict()[name], value, rtol=2**-11, atol=2**-25)     # float16 rounding
-    x_t, t, c = torch.randn(3, 1, 8, 8, generator=seeded()), torch.tensor([1, 20, 40]), torch.tensor([0, 6, 7])
+        torch.testing.assert_close(back.state_dict()[name], value, **FLOAT16_ROUNDING)
+    x_t = torch.randn(3, 1, 8, 8, generator=seeded())
+    t, c = torch.tensor([1, 20, 40]), torch.tensor([0, 6, 7])
     with torch.no_grad():
         torch.testing.assert_close(back(x_t, t, c), model(x_t, t, c), rtol=0.02, atol=0.02)
         again = load_checkpoint(str(tmp_path / "new" / "folder" / "net.safetensors"))
@@ -63,7 +65,7 @@ def test_a_judge_comes_back_with_its_reference_and_the_real_images_figures(tmp_p
     assert torch.equal(back.reference.mean, reference.mean)
     assert torch.equal(back.reference.covariance, reference.covariance)
     for name, value in judge.state_dict().items():
-        torch.testing.assert_close(back.judge.state_dict()[name], value, rtol=2**-11, atol=2**-25)
+        torch.testing.assert_close(back.judge.state_dict()[name], value, **FLOAT16_ROUNDING)
     x = torch.rand(5, 1, 28, 28, generator=seeded()) * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(back.judge(x), judge(x), rtol=0.01, atol=0.01)

@@ -26,7 +26,8 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def statistics(seed: int, n: int = 40, d: int = 6) -> FeatureStatistics:
-    return FeatureStatistics.of(randn(n, d, seed=seed) @ randn(d, d, seed=seed + 10) + randn(d, seed=seed + 20))
+    mixed, shift = randn(d, d, seed=seed + 10), randn(d, seed=seed + 20)
+    return FeatureStatistics.of(randn(n, d, seed=seed) @ mixed + shift)
 
 
 def test_statistics_are_mean_and_unbiased_covariance():
@@ -52,7 +53,8 @@ def test_frechet_distance_of_commuting_covariances_compares_the_standard_deviati
 def test_frechet_distance_agrees_with_scipys_matrix_root_and_is_symmetric(seed):
     a, b = statistics(seed), statistics(seed + 5)
     root = scipy.linalg.sqrtm(a.covariance.numpy() @ b.covariance.numpy()).real
-    expected = float((a.mean - b.mean).square().sum()) + a.total_variance + b.total_variance - 2 * root.trace()
+    between = float((a.mean - b.mean).square().sum())
+    expected = between + a.total_variance + b.total_variance - 2 * root.trace()
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
     assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-8)
 
@@ -63,8 +65,9 @@ def test_frechet_distance_is_0_for_equal_statistics_even_of_rank_deficient_ones(
     assert frechet_distance(few, few) == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("k, n, low, high", [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-                                             (1, 29, 0.0061, 0.1718), (29, 29, 0.8830, 1.0)])
+@pytest.mark.parametrize("k, n, low, high", [
+    (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718),
+    (29, 29, 0.8830, 1.0)])
 def test_wilsons_interval_has_its_published_values(k, n, low, high):
     """The first four: Newcombe, Statistics in Medicine 17 (1998), Table I, method 3."""
     assert wilson_interval(k / n, n, z=1.959964) == pytest.approx((low, high), abs=6e-5)
@@ -72,7 +75,8 @@ def test_wilsons_interval_has_its_published_values(k, n, low, high):
 
 
 def test_class_accuracy_counts_the_likeliest_class():
-    verdict = Verdict(torch.zeros(4, 2), torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0, 0, 1]]))
+    probabilities = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0, 0, 1]])
+    verdict = Verdict(torch.zeros(4, 2), probabilities)
     assert class_accuracy(verdict, torch.tensor([0, 2, 1, 2])) == 1.0
     assert class_accuracy(verdict, torch.tensor([0, 1, 1, 0])) == 0.5
     with pytest.raises(ValueError, match="one label per image"):
@@ -87,7 +91,7 @@ def test_labels_in_a_column_are_refused():
 def test_diversity_is_the_variance_within_a_class_averaged_over_classes():
     features = torch.tensor([[0.0, 0.0], [2.0, 0.0], [100.0, 7.0], [100.0, 7.0], [100.0, 13.0]])
     labels = torch.tensor([4, 4, 9, 9, 9])
-    assert diversity(features, labels) == pytest.approx((2 + 12) / 2)            # far-apart classes add nothing
+    assert diversity(features, labels) == pytest.approx((2 + 12) / 2)    # far-apart classes add nothing
     assert diversity(features[[0, 0]], labels[[0, 1]]) == 0.0
     with pytest.raises(ValueError, match="two images of class 9"):
         diversity(features[:3], labels[:3])
@@ -104,7 +108,7 @@ def test_the_energy_distance_by_hand() -> None:
 
 
 def test_the_energy_distance_is_scipys_squared_without_its_bias() -> None:
-    """scipy's, a square root, counts each point's distance 0 to itself: its means within are (n - 1)/n of ours."""
+    """scipy takes a root, and counts each point's distance 0 to itself: (n - 1)/n of our mean within."""
     a, b = randn(30, 1), 0.5 + 2 * randn(20, 1, seed=1)
     within = [float((x - x.T).abs().mean()) / (len(x) - 1) for x in (a, b)]
     expected = scipy.stats.energy_distance(a[:, 0], b[:, 0])**2 - sum(within)
@@ -112,7 +116,8 @@ def test_the_energy_distance_is_scipys_squared_without_its_bias() -> None:
 
 
 def test_the_energy_distance_of_equal_distributions_is_0_on_average() -> None:
-    found = torch.tensor([energy_distance(randn(6, 2, seed=k), randn(9, 2, seed=1000 + k)) for k in range(600)])
+    pairs = [(randn(6, 2, seed=k), randn(9, 2, seed=1000 + k)) for k in range(600)]
+    found = torch.tensor([energy_distance(a, b) for a, b in pairs])
     error = float(found.std()) / 600**0.5
     assert error < 0.02 and abs(float(found.mean())) < 4 * error                 # the biased one: 0.5
     assert bool((found < 0).any()) and energy_distance(randn(6, 2), 3 + randn(9, 2, seed=1)) > 1
@@ -128,7 +133,8 @@ def test_judging_needs_eval_mode_gives_it_back_and_does_not_depend_on_the_batch(
     judge, x = Judge().train(training), torch.rand(7, 1, 28, 28, generator=seeded()) * 2 - 1
     before = {name: value.clone() for name, value in judge.state_dict().items()}
     verdict, in_parts = judge_images(judge, x), judge_images(judge, x, batch_size=3)
-    assert judge.training == training and all(torch.equal(v, before[k]) for k, v in judge.state_dict().items())
+    assert judge.training == training
+    assert all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
     assert verdict.features.shape == (7, 128) and verdict.features.dtype == torch.float64
     assert not verdict.features.requires_grad and verdict.probabilities.shape == (7, 10)
     torch.testing.assert_close(verdict.probabilities.sum(dim=1), torch.ones(7))

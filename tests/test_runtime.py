@@ -15,12 +15,18 @@ def no_settings(monkeypatch):
         monkeypatch.delenv(f"DDPM_COURSE_{name}", raising=False)
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
+def pretend(patch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
     """Give this machine a CUDA card or an Apple chip, and bfloat16 in hardware."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16 or including_emulation)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bf16, "avx512_bf16": True}, raising=False)
+    def bf16_on_cuda(including_emulation: bool = True) -> bool:
+        return bf16 or including_emulation
+
+    def of_the_cpu() -> dict[str, bool]:
+        return {"amx_bf16": bf16, "avx512_bf16": True}
+
+    patch.setattr(torch.cuda, "is_available", lambda: cuda)
+    patch.setattr(torch.cuda, "is_bf16_supported", bf16_on_cuda)
+    patch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    patch.setattr(torch.cpu, "get_capabilities", of_the_cpu, raising=False)
 
 
 @pytest.mark.parametrize("cuda, mps, device, pace", [
@@ -41,7 +47,8 @@ def test_arguments_win_over_settings_which_win_over_looks(monkeypatch):
     assert (by_argument.device.type, by_argument.pace) == ("cuda", "laptop")
     monkeypatch.setenv("DDPM_COURSE_DEVICE", "")                 # empty counts as absent
     monkeypatch.setenv("DDPM_COURSE_PACE", "")
-    assert setting("DEVICE") is None and (choose_runtime().device.type, choose_runtime().pace) == ("cuda", "gpu")
+    assert setting("DEVICE") is None
+    assert (choose_runtime().device.type, choose_runtime().pace) == ("cuda", "gpu")
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
@@ -65,7 +72,8 @@ def test_autocast_computes_in_the_chosen_precision(monkeypatch, bf16):
 def test_slower_paces_do_more():
     runtimes = [choose_runtime(pace, "cpu") for pace in ("ci", "laptop", "gpu")]
     steps, images = [r.train_steps for r in runtimes], [r.n_images for r in runtimes]
-    assert steps == sorted(set(steps)) and images == sorted(set(images)) and steps[0] <= 20 and images[0] <= 20
+    assert steps == sorted(set(steps)) and images == sorted(set(images))
+    assert steps[0] <= 20 and images[0] <= 20
     assert "laptop" in str(runtimes[1]) and str(steps[1]) in str(runtimes[1])
 
 

@@ -1,4 +1,4 @@
-"""The reverse process: its times, frames and two exact weights; what it leaves alone: `test_sampling_state`."""
+"""The reverse process: its times, frames and two exact weights. What it leaves: `test_sampling_state`."""
 
 from unittest.mock import Mock
 
@@ -91,8 +91,8 @@ def test_guidance_enters_with_the_right_sign_and_weight():
         eps_c, eps_null = NET(x_t, t, C), NET(x_t, t, None)
     for w in (-0.5, 2.0, torch.tensor([-1.0, 0.0, 3.0])):
         weight = torch.as_tensor(w).reshape(-1, 1, 1, 1)
-        torch.testing.assert_close(guided_eps(NET, x_t, 90, C, w), eps_null + (1 + weight) * (eps_c - eps_null),
-                                   rtol=1e-4, atol=1e-4)
+        expected = eps_null + (1 + weight) * (eps_c - eps_null)
+        torch.testing.assert_close(guided_eps(NET, x_t, 90, C, w), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_one_w_per_image_equals_one_image_at_a_time():
@@ -114,13 +114,14 @@ def test_a_model_without_eps_pair_is_asked_twice_for_the_same_image():
 
 @each_solver
 def test_the_process_goes_from_x_T_to_x_0_and_its_last_step_adds_no_noise(solver):
-    frames = list(reverse_process(NET, SCHEDULE, noise(), C, 1.0, solver=solver, steps=4, generator=seeded(1)))
+    process = reverse_process(NET, SCHEDULE, noise(), C, 1.0, solver=solver, steps=4, generator=seeded(1))
+    frames = list(process)
     assert [t for t, _, _ in frames] == [150, 112, 75, 38, 0]
     assert torch.equal(frames[0][1], noise())
     t, x_t, x_0_hat = frames[-2]
     expected = SCHEDULE.predict_x_0(x_t, t, guided_eps(NET, x_t, t, C, 1.0)).clamp(-1, 1)
     torch.testing.assert_close(x_0_hat, expected)
-    torch.testing.assert_close(frames[-1][1], x_0_hat)           # x_0 is the last estimate, no noise beside it
+    torch.testing.assert_close(frames[-1][1], x_0_hat)           # x_0 is the last estimate without noise
     assert torch.equal(frames[-1][1], draw(w=1.0, solver=solver, clip=True))
     assert all(x_0_hat.abs().max() <= 1 for _, _, x_0_hat in frames)
     assert draw(w=1.0, solver=solver).abs().max() > 1, "without clip the estimates may leave the pixel range"

@@ -51,7 +51,8 @@ def test_the_cosine_schedule_ends_at_1e_4_in_equal_angles(T):
 
 def test_the_cosine_schedule_cut_off_late_is_the_published_one():
     f = np.cos((np.arange(151) / 150 + 0.008) / 1.008 * np.pi / 2) ** 2
-    np.testing.assert_allclose(NoiseSchedule.cosine(alpha_bar_T=1e-12).alpha_bars.numpy(), f / f[0], atol=2e-6)
+    schedule = NoiseSchedule.cosine(alpha_bar_T=1e-12)
+    np.testing.assert_allclose(schedule.alpha_bars.numpy(), f / f[0], atol=2e-6)
 
 
 @each_schedule
@@ -123,7 +124,7 @@ def test_stratified_times_fall_once_in_each_stratum_in_random_order(n, repeats, 
 
 
 def test_each_stratified_time_alone_is_uniform():
-    schedule = NoiseSchedule(torch.full((10,), 0.1))             # 4 does not divide 10: strata share their borders
+    schedule = NoiseSchedule(torch.full((10,), 0.1))             # 4 does not divide 10: strata share borders
     draws = torch.stack([schedule.sample_t_stratified(4, generator=seeded(k)) for k in range(5000)])
     for counts in (torch.bincount(column, minlength=11) for column in draws.T):
         assert counts[0] == 0 and (counts[1:] - 500).abs().max() < 4.5 * (5000 * 0.09) ** 0.5

@@ -1,4 +1,4 @@
-"""Each reverse step against diffusers, in float64; whole samplers on a known density: `test_exact_gaussian`."""
+"""Each reverse step against diffusers, in float64. Whole samplers on a density: `test_exact_gaussian`."""
 
 import pytest
 import torch
@@ -23,8 +23,8 @@ def peer(kind: type, schedule: NoiseSchedule, steps: int, **options) -> SCHEDULE
     """Build diffusers' scheduler on our β, in float64; its timestep t - 1 is our t."""
     other = kind(schedule.T, trained_betas=schedule.betas[1:].tolist(), **options)
     other.set_timesteps(steps)
-    other.alphas_cumprod, other.final_alpha_cumprod = schedule.alpha_bars[1:], torch.ones((), dtype=torch.float64)
-    other.one = other.final_alpha_cumprod
+    one = torch.ones((), dtype=torch.float64)
+    other.alphas_cumprod, other.final_alpha_cumprod, other.one = schedule.alpha_bars[1:], one, one
     return other
 
 
@@ -71,7 +71,8 @@ def test_a_whole_trajectory_of_2m_equals_diffusers(schedule, steps):
     for t in times[:-1]:
         x_theirs = other.step(model(x_theirs, None), t - 1, x_theirs).prev_sample
     ours = sample(model, schedule, randn(0), solver=DPMSolver2M(), steps=steps, clip=False)
-    torch.testing.assert_close(ours, x_theirs, rtol=2e-4, atol=2e-4 * float(x_theirs.abs().max()))  # theirs: float32
+    largest = float(x_theirs.abs().max())
+    torch.testing.assert_close(ours, x_theirs, rtol=2e-4, atol=2e-4 * largest)   # they compute in float32
 
 
 def test_clipping_in_ddim_recomputes_eps():
@@ -83,7 +84,8 @@ def test_clipping_in_ddim_recomputes_eps():
     wrong = other.step(eps_hat, t - 1, x_t, use_clipped_model_output=False).prev_sample
     torch.testing.assert_close(ours, right, rtol=1e-8, atol=1e-8)
     assert (ours - wrong).abs().max() > 1e-3
-    torch.testing.assert_close(ddim_step(LINEAR, x_t, t, t - 1, clipped, eps_hat=eps_hat), wrong, rtol=1e-8, atol=1e-8)
+    with_old_eps = ddim_step(LINEAR, x_t, t, t - 1, clipped, eps_hat=eps_hat)
+    torch.testing.assert_close(with_old_eps, wrong, rtol=1e-8, atol=1e-8)
 
 
 @each_schedule
@@ -100,7 +102,8 @@ def test_the_first_2m_step_is_ddims_and_a_constant_estimate_needs_no_correction(
         first = ddim_step(LINEAR, x_t, t, s, x_0_hat)
         torch.testing.assert_close(dpm_step(LINEAR, x_t, t, s, x_0_hat), first, rtol=1e-9, atol=1e-9)
         if t < 150:
-            torch.testing.assert_close(dpm_step(LINEAR, x_t, t, s, x_0_hat, previous=(t + 10, x_0_hat)), first)
+            same_before = dpm_step(LINEAR, x_t, t, s, x_0_hat, previous=(t + 10, x_0_hat))
+            torch.testing.assert_close(same_before, first)
 
 
 def test_the_last_step_adds_no_noise():

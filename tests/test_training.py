@@ -1,4 +1,4 @@
-"""Training against a loop written out by hand and closed forms; stopping and going on: `test_training_resume`."""
+"""Training against a loop written out by hand, and closed forms. Resuming: `test_training_resume`."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Real processes: a training killed with no warning goes on to the same bits, and two processes train as one."""
+"""Real processes: a training killed without warning goes on to the same bits; two train as one."""
 
 import os
 import subprocess
@@ -70,8 +70,9 @@ def run_script(text: str, folder: Path, *launcher: str) -> str:
     """Run a script in a process of its own, with `folder` as its argument; return what it printed."""
     (folder / "script.py").write_text(text, encoding="utf-8")
     path = os.pathsep.join([str(ROOT), str(HERE), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, *launcher, str(folder / "script.py"), str(folder)], capture_output=True,
-                          text=True, timeout=300, env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
+    command = [sys.executable, *launcher, str(folder / "script.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -84,7 +85,8 @@ def test_a_training_killed_three_times_ends_in_the_same_bits(tmp_path):
 def test_two_processes_train_as_one_and_refuse_a_batch_they_cannot_share(tmp_path):
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")
-    printed = run_script(SHARED, tmp_path, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    printed = run_script(SHARED, tmp_path, *launcher)
     assert printed.count("a batch of 5 cannot be shared equally by 2 processes") == 2
     alone = train_stripes(RECIPE)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))

@@ -41,7 +41,8 @@ def test_sinusoidal_embedding_refuses_odd_widths_and_other_shapes():
 
 
 def test_group_norms_have_groups_of_eight_channels():
-    norms = [m for m in UNet(channels=(16, 32), n_down=(1, 0), n_up=(1, 2)).modules() if isinstance(m, nn.GroupNorm)]
+    net = UNet(channels=(16, 32), n_down=(1, 0), n_up=(1, 2))
+    norms = [part for part in net.modules() if isinstance(part, nn.GroupNorm)]
     assert {(norm.num_channels, norm.num_groups) for norm in norms} == {(16, 2), (32, 4)}
     out = ResidualBlock(16, 4).norm_1(3 + 5 * noise(2, 16, 4, 4)).detach()
     for group in out.reshape(2, 2, -1).flatten(0, 1):
@@ -59,7 +60,8 @@ def test_a_residual_block_scales_and_shifts_by_its_embedding():
     with torch.no_grad():
         block.conv_2.weight.normal_(generator=seeded())
         h = block.conv_1(nn.functional.gelu(block.norm_1(x)))
-        h = (h - h.mean((1, 2, 3), keepdim=True)) / (h.var((1, 2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+        variance = h.var((1, 2, 3), keepdim=True, correction=0)
+        h = (h - h.mean((1, 2, 3), keepdim=True)) / (variance + 1e-5).sqrt()
         gamma, delta = (emb @ block.scale_shift.weight.T + block.scale_shift.bias).split(8, dim=1)
         h = torch.stack([(1 + gamma[b, i]) * h[b, i] + delta[b, i] for b in range(2) for i in range(8)])
         expected = x + block.conv_2(nn.functional.gelu(h.reshape(2, 8, 4, 4)))
@@ -125,16 +127,19 @@ def test_time_and_class_matter_and_samples_do_not_mix():
     net, x = tiny_unet(), noise(3, 1, 8, 8)
     with torch.no_grad():
         out = net(x, T, C)
-        assert all(largest_difference(out, net(x, *other)) > 1e-3 for other in ((T.flip(0), C), (T, C.flip(0))))
+        for t, c in ((T.flip(0), C), (T, C.flip(0))):
+            assert largest_difference(out, net(x, t, c)) > 1e-3
         for i in range(3):
-            torch.testing.assert_close(out[i:i + 1], net(x[i:i + 1], T[i:i + 1], C[i:i + 1]), rtol=1e-4, atol=1e-5)
+            alone = net(x[i:i + 1], T[i:i + 1], C[i:i + 1])
+            torch.testing.assert_close(out[i:i + 1], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_channels_last_gives_the_same_result():
     net, x = tiny_unet(), noise(3, 1, 8, 8)
     with torch.no_grad():
         expected = net(x, T, C)
-        torch.testing.assert_close(net.to(memory_format=torch.channels_last)(x, T, C), expected, rtol=1e-4, atol=1e-5)
+        found = net.to(memory_format=torch.channels_last)(x, T, C)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_images_that_cannot_be_halved_are_refused():

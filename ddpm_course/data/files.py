@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from ddpm_course.runtime import cache_folder
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 PATIENCE, PIECE = 10, 1 << 16  # seconds for a server to answer, and for each piece of a download; bytes in a piece

@@ -8,7 +8,7 @@ the toe on the left). No file is behind them: each is drawn from its label and i
 import torch
 from torch import Tensor
 
-from ddpm_course.data.pen import SIZE, STYLE, Number, Pen, Point, common, join
+from ddpm_course.data.drawing import SIZE, STYLE, Number, Pen, Point, common, join
 from ddpm_course.randomness import uniform
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ddpm_course.checkpoints import TrainedJudge
 from ddpm_course.evaluation import Verdict, class_accuracy, diversity, judge_images, saturation, wilson_interval
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 Row = dict[str, Tensor | float]
 

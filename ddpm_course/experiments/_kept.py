@@ -14,7 +14,7 @@ from torch import nn
 from ddpm_course.checkpoints import fingerprint
 from ddpm_course.data.images import ImageSet
 from ddpm_course.runtime import runs_folder
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 
 def rows_folder(experiment: str, *models: nn.Module, data: ImageSet | None = None) -> Path:

@@ -1,4 +1,6 @@
-"""What did each improvement of lesson 03 do? `python -m ddpm_course.experiments ablation` (about 2 hours of one core).
+"""What did each improvement of lesson 03 do?
+
+Takes about 2 hours of one core.
 
 One small unconditional U-Net with every improvement, the same with one of them taken back at a time, and the plain one
 with none: equal data, steps and learning rate, two seeds. Judged by the Fréchet distance of 1,000 samples by
@@ -64,8 +66,9 @@ def run(runtime: Runtime, out: Path | None = None) -> None:
         path = folder / f"{name}_seed{seed}_steps{steps}_n{n}.json"
         rows.append(kept(path, lambda: {"arm": name, "seed": seed} | trained_arm(
             ARMS[name], recipe, data, trained_judge, n, runtime)))
-    save_record("ablation", {"recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20},
-                             "data": data.title, "rows": rows, "real_test_set": trained_judge.real}, folder=out or RECORDS)
+    save_record("ablation", {
+        "recipe": asdict(RECIPE) | {"batch_size": BATCH, "n_images": n, "solver_steps": 20}, "data": data.title,
+        "rows": rows, "real_test_set": trained_judge.real}, folder=out or RECORDS)
 
 
 def build(arm: Arm, seed: int) -> tuple[nn.Module, NoiseSchedule]:

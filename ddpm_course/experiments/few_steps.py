@@ -1,4 +1,6 @@
-"""How few steps are enough? `python -m ddpm_course.experiments few_steps` (about ten minutes of one core).
+"""How few steps are enough?
+
+Takes about ten minutes of one core.
 
 The shipped model, told the class and without guidance, by DDIM and by DPM-Solver++ 2M with 5 to 50 steps: 1,000 images
 an arm in five rows of 200, the same starting noise for all. A finished row is kept in the runs folder.

@@ -1,4 +1,6 @@
-"""Can one noise level make images? `python -m ddpm_course.experiments fixed_level` (three minutes of one core).
+"""Can one noise level make images?
+
+Takes three minutes of one core.
 
 Lesson 01's U-Net, trained at the one level b = 0.5 with and without skip connections, two seeds each; and once at
 b = 0.999, where next to nothing of the image is left. On test images: the squared error beside that of simple

@@ -1,5 +1,6 @@
-"""Compare the variants of guidance on images: `python -m ddpm_course.experiments guidance_lab` (about half an hour of
-one core).
+"""Which variant of guidance helps on images?
+
+Takes about half an hour of one core.
 
 An arm is a method at one strength: 2,000 images in ten rows of 200, each row with a seed of its own, the same seeds for
 every arm, 20 steps. A finished row is kept in the runs folder, so that the command can be stopped and called again.

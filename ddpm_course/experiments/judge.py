@@ -1,4 +1,6 @@
-"""Train the judge: `python -m ddpm_course.experiments judge` (about 20 minutes of one core).
+"""Train the judge, the classifier that scores images.
+
+Takes about 20 minutes of one core.
 
 It learns from the first 50,000 training images. The last 10,000 stay unseen by it, so that their Fréchet distance to
 the test set is what perfect samples would score at n = 10,000.

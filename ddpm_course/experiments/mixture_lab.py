@@ -1,5 +1,6 @@
-"""Compare the variants of guidance with the truth at hand: `python -m ddpm_course.experiments mixture_lab` (about three
-minutes of one core).
+"""Which variant of guidance helps where the truth is known?
+
+Takes about three minutes of one core.
 
 The truth is class blue of `mixture.lesson_mixture`. Two models draw from it: one with the exact scores, and one that is
 too smooth, as a trained network is: every lobe's variance is larger by BLUR, and by WEAK_BLUR in the worse version of

@@ -1,4 +1,6 @@
-"""Write the model card and the weights' checksums: `python -m ddpm_course.experiments model_card` (at once).
+"""Write the model card and the weights' checksums.
+
+Takes a moment.
 
 No figure is typed by hand: `ddpm_course/weights/README.md` is what `card` makes of the records, and a test compares the
 two. `doctor` compares the weights with the checksums.
@@ -10,7 +12,7 @@ from ddpm_course.checkpoints import CHECKSUMS, WEIGHTS, checksums
 from ddpm_course.data.images import FASHION_NAMES
 from ddpm_course.records import load_record
 from ddpm_course.runtime import Runtime
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 
 def run(runtime: Runtime, out: Path | None = None) -> None:

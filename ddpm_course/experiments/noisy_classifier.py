@@ -1,5 +1,6 @@
-"""Train the classifier that knows noise: `python -m ddpm_course.experiments noisy_classifier` (about 15 minutes of one
-core).
+"""Train the classifier of noisy images that classifier guidance needs.
+
+Takes about 15 minutes of one core.
 
 It classifies x_t at every t and serves classifier guidance only; the judge, trained on clean images, scores. Stopped at
 any moment, the same command goes on where it was.

@@ -1,8 +1,10 @@
-"""Every lesson from nothing, outputs kept: `python -m ddpm_course.experiments notebooks` (five minutes on two cores).
+"""Run every notebook from nothing, keep its outputs, and note its minutes.
 
-Each notebook is run to its end in a fresh kernel and an empty runs folder, as a student's first Run All does, and is
-written back with what it showed; the record `notebooks` holds how long that took. Leave the machine alone meanwhile, and
-have the real data. At pace ci only the first lesson runs, and is written into the runs folder.
+Takes five minutes on two cores.
+
+Each notebook is run to its end in a fresh kernel and an empty runs folder, as a student's first Run All does. It is
+written back with what it showed, and the record `notebooks` holds how long that took. Leave the machine alone
+meanwhile, and have the real data. At pace ci only the first notebook runs, and it is written into the runs folder.
 """
 
 import os
@@ -17,7 +19,7 @@ from tqdm.auto import tqdm
 from ddpm_course.classroom.lecture import notebooks_folder
 from ddpm_course.records import RECORDS, save_record
 from ddpm_course.runtime import Runtime
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 LONGEST = 1800                                                   # seconds that one cell may take
 

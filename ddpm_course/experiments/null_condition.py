@@ -1,5 +1,6 @@
-"""Two ways to say "no class", and one mistake: `python -m ddpm_course.experiments null_condition` (half an hour of one
-core).
+"""How can one say "no class": a null row or a zero vector? What does label × mask do?
+
+Takes half an hour of one core.
 
 The lesson's small network is trained with each, everything else equal: a learned null row (the course's way), a zero
 vector (one-hot × mask, then a table without bias), and label × mask, which says "class 0" where it means "no class". A

@@ -1,4 +1,6 @@
-"""How often should the class be dropped? `python -m ddpm_course.experiments p_uncond` (about 20 minutes of one core).
+"""How often should the class be dropped?
+
+Takes about 20 minutes of one core.
 
 The lesson's small network is trained with p_uncond = 0, 1, 10, 20 and 50 %, everything else equal, from one seed, and
 judged at w = 0 and w = 2 and without a class. One arm is one (p_uncond, seed); a finished one is kept in the runs

@@ -1,4 +1,6 @@
-"""Train the model that ships: `python -m ddpm_course.experiments shipped_model` (about 40 minutes of two cores).
+"""Train the slider's model, and keep an early state of it.
+
+Takes about 40 minutes of two cores.
 
 Writes `fashion.safetensors` and, from early on the way, `fashion_early.safetensors`: the same network when it was
 still bad, which autoguidance uses as its guide. Stopped at any moment, the same command goes on where it was. The

@@ -1,4 +1,6 @@
-"""How much signal may x_T keep? `python -m ddpm_course.experiments terminal_signal` (half an hour of one core).
+"""How much of the image may x_T keep? Four schedules.
+
+Takes half an hour of one core.
 
 One network, one recipe, ε-prediction, and four schedules of 150 steps that differ in where ᾱ ends: the popular
 β ∈ [1e-4, 0.02], which was made for 1,000 steps; the same stretched to 150; the course's cosine, cut off at 1e-4; and

@@ -1,4 +1,6 @@
-"""What one network has learned, twice: `python -m ddpm_course.experiments two_losses` (three minutes of one core).
+"""How large is the loss of one network told the class, told nothing (∅), told a wrong class?
+
+Takes three minutes of one core.
 
 The ε-loss of the shipped model on test images that it never saw, at several t: told the right class, told nothing (∅),
 and told a wrong class. The same images and the same noise each time, so that the differences to the right class are

@@ -1,7 +1,9 @@
-"""Two predictions, three ways: `python -m ddpm_course.experiments two_passes` (one minute; leave the machine alone).
+"""How much faster than two calls are one call of twice the batch, and one encoder for both?
 
-How many times faster than two calls are one call of twice the batch, and one encoder for both? Each ratio is the median
-over rounds in which the three ways take turns, so that whatever else the machine does falls on all of them.
+Takes one minute; leave the machine alone.
+
+Each ratio is the median over rounds in which the three ways take turns, so that whatever else the machine does falls on
+all of them.
 """
 
 import time

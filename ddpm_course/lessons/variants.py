@@ -35,8 +35,8 @@ class _Conditional(nn.Module):
         return self.model(x_t, t, c)
 
     def _refuse(self) -> NoReturn:
-        raise ValueError(f"{type(self).__name__} has no prediction without a class, so w = -1 and c = None do not exist "
-                         "here (and Rescaled, guided already, takes w = 0 only); use the plain model for it")
+        raise ValueError(f"{type(self).__name__} has no prediction without a class, so w = -1 and c = None do not "
+                         "exist here (and Rescaled, guided already, takes w = 0 only); use the plain model for it")
 
 
 class Autoguided(_Conditional):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ddpm_course.writing import write_whole
+from ddpm_course.whole_files import write_whole
 
 RECORDS = Path(__file__).parent
 

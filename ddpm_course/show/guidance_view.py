@@ -1,7 +1,7 @@
 """What stands behind the guidance slider: (w, class, steps, seed, t, interval) → one picture, remembered.
 
 The seed fixes the starting noise x_T, and neither w nor the class touches it: what changes between two pictures of one
-seed is the guidance alone. No widget appears here; `widgets.guidance_explorer` only wraps `GuidanceView.render`.
+seed is the guidance alone. No widget appears here; `sliders.guidance_explorer` only wraps `GuidanceView.render`.
 """
 
 import math

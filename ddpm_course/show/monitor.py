@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from ddpm_course.randomness import normal
 from ddpm_course.sampling import IMAGE_SHAPE, sample
 from ddpm_course.schedule import NoiseSchedule
-from ddpm_course.show.controls import in_words, picture_frame
 from ddpm_course.show.guidance_view import COLUMNS
 from ddpm_course.show.plotting import plot_losses, show_grid
+from ddpm_course.show.widget_parts import in_words, picture_frame
 from ddpm_course.training import TrainingRun
 
 

@@ -1,6 +1,4 @@
-"""What a notebook page needs beside the mathematics: the package's own source, folded, so that the page cannot drift;
-and tables.
-"""
+"""What a notebook shows beside the mathematics: tables, and the package's own source, folded."""
 
 import html
 import inspect

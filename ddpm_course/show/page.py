@@ -26,7 +26,7 @@ from ddpm_course.records import load_record
 from ddpm_course.show.guidance_view import ONE_OF_EACH, GuidanceView
 from ddpm_course.show.pictures import gray, signed
 from ddpm_course.show.svg import LEFT, RIGHT, listed, tradeoff
-from ddpm_course.writing import check_writable, write_whole
+from ddpm_course.whole_files import check_writable, write_whole
 
 TEMPLATE = Path(__file__).with_name("page.html")
 SHADES, LIMIT = 4, 0.25                                          # of a difference: 4 blues, white, 4 oranges; ±0.25

@@ -12,7 +12,7 @@ from ddpm_course.checkpoints import load_checkpoint
 from ddpm_course.data.images import FASHION_NAMES
 from ddpm_course.sampling import sample_w
 from ddpm_course.show.pictures import Row, gray, sheet
-from ddpm_course.writing import check_writable, write_whole
+from ddpm_course.whole_files import check_writable, write_whole
 
 
 def parse_class(text: str) -> list[int]:

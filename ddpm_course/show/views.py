@@ -5,7 +5,7 @@
     `TrajectoryView`  one step of a reverse process: x_t beside x̂_0
     `StepsView`       how few steps are enough: DDIM and DPM-Solver++ 2M from the same noise
 
-No widget appears here; `widgets` only wraps `render` and `describe`.
+No widget appears here; `sliders` only wraps `render` and `describe`.
 """
 
 from collections.abc import Iterable

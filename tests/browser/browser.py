@@ -1,20 +1,14 @@
-"""What the browser tests share: a real Chromium, servers on loopback, and questions about pixels.
+"""What the browser tests share: a real Chromium, and questions about what it shows.
 
-A `Tab` is one page of one server. It keeps what a person would notice: errors, requests that leave loopback, and, while
-`filming`, every frame that the screen showed. A `Piece` is one picture on it with its sliders.
+A `Tab` is one page of one server. It keeps what a person would notice: errors, requests that leave loopback,
+and, while `filming`, every frame that the screen showed. A `Piece` is one picture on it with its sliders.
 """
 
 import base64
 import contextlib
 import io
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +18,8 @@ import pytest
 from PIL import Image
 
 USUAL = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update"]
 PIXELS = """async image => { await image.decode(); const canvas = document.createElement('canvas');
     canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
     canvas.getContext('2d').drawImage(image, 0, 0); return canvas.toDataURL(); }"""
@@ -49,59 +43,9 @@ def chromium(chosen: str | None) -> Iterator[Any]:
         browser.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def server(command: list[str], address: str, log: Path, env: dict[str, str] | None = None) -> Iterator[str]:
-    """Run a server until the block ends; yield its address once it answers there."""
-    with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | (env or {}))
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(address, timeout=2).read()
-                break
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-@contextlib.contextmanager
-def lab_server(folder: Path, home: Path, *, dark: bool = False) -> Iterator[str]:
-    """Serve `folder` in a JupyterLab whose settings live in `home`: no news, all cells in the page, no autosave."""
-    settings = {("apputils-extension", "notification"): {"fetchNews": "false", "checkForUpdates": False},
-                ("apputils-extension", "themes"): {"theme": f"JupyterLab {'Dark' if dark else 'Light'}"},
-                ("notebook-extension", "tracker"): {"windowingMode": "none"},
-                ("docmanager-extension", "plugin"): {"autosave": False}}
-    for (plugin, name), values in settings.items():
-        file = home / "settings" / "@jupyterlab" / plugin / f"{name}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
-    places = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-              "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
-    port = free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-               "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-               "--LabApp.extension_manager=readonly", "--LabApp.news_url=None", f"--ServerApp.root_dir={folder}"]
-    with server(command, f"http://127.0.0.1:{port}/api/status", home / "lab.log",
-                {name: str(home / place) for name, place in places.items()}):
-        yield f"http://127.0.0.1:{port}"
-
-
 @dataclass
 class Tab:
-    """One open page: the playwright page, the server's address, what went wrong, and the frames of the last film."""
+    """One open page: playwright's page, the server's address, what went wrong, the last film's frames."""
 
     page: Any
     address: str
@@ -111,8 +55,12 @@ class Tab:
 
     def __post_init__(self) -> None:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self.outside.append(request.url) if not request.url.startswith(
-            (self.address, self.address.replace("http", "ws", 1), "data:", "blob:", "attachment:")) else None)
+        self.page.on("request", self._note_if_outside)
+
+    def _note_if_outside(self, request: Any) -> None:
+        own = (self.address, self.address.replace("http", "ws", 1), "data:", "blob:", "attachment:")
+        if not request.url.startswith(own):
+            self.outside.append(request.url)
 
     def shoot(self, folder: Path | None, name: str) -> None:
         """Keep a picture of the page, if a folder is named for them."""
@@ -125,7 +73,7 @@ class Tab:
         return image.evaluate(PIXELS)
 
     def wait_for_new(self, image: Any, before: str, *, seconds: float = 60) -> float:
-        """Wait until an <img> has another source than `before` and has loaded it; return the seconds it took."""
+        """Wait until an <img> has another source than `before` and has loaded it; return the seconds."""
         started = time.perf_counter()
         self.page.wait_for_function("([image, before]) => image.src !== before && image.complete",
                                     arg=[image, before], timeout=1000 * seconds)
@@ -151,7 +99,7 @@ class Tab:
     def blank_frames(self, image: Any) -> int:
         """Count the frames of the film in which the place of an <img> is of one shade throughout."""
         box, view = image.bounding_box(), self.page.viewport_size
-        count, rim = 0, 4                                        # the rim may share a pixel with what stands beside it
+        count, rim = 0, 4                                        # the rim may share a pixel with another
         for frame in self.frames:
             scale = frame.width / view["width"]
             corners = (box["x"] + rim, box["y"] + rim, box["x"] + box["width"] - rim,
@@ -190,28 +138,31 @@ class Piece:
 
     @contextlib.contextmanager
     def replaced(self, *, seconds: float = 60) -> Iterator[None]:
-        """See that the block leads to another picture: in the same place, of the same size, with no blank frame."""
+        """See that the block leads to another picture: in its place, of its size, with no blank frame."""
         self.settle()
         before, pixels, box = self.source(), self.tab.pixels(self.image), self.image.bounding_box()
         with self.tab.filming():
             yield
             self.tab.wait_for_new(self.image, before, seconds=seconds)
         now = self.image.bounding_box()
-        assert self.image.evaluate("image => image.isConnected") and self.root.locator(".widget-image").count() == 1
-        assert (now["width"], now["height"]) == (box["width"], box["height"]), "the picture has changed its size"
+        assert self.image.evaluate("image => image.isConnected"), "the picture is another element"
+        assert self.root.locator(".widget-image").count() == 1
+        for side in ("width", "height"):
+            assert now[side] == box[side], "the picture has changed its size"
         assert self.tab.pixels(self.image) != pixels, "another source, but the same pixels"
         assert self.tab.frames and self.tab.blank_frames(self.image) == 0
 
     def press(self, handle: Any, key: str, times: int = 1) -> None:
-        """Press a key on a slider, some times if one step changes no picture, and see the picture replaced."""
+        """Press a key on a slider, several times if one changes no picture, and see the picture replaced."""
         handle.focus()
         with self.replaced():
             for _ in range(times):
                 self.tab.page.keyboard.press(key)
 
     def drag(self, handle: Any, share: float, *, seconds: float = 60) -> None:
-        """Drag a slider's handle to a share of its track, and see its value changed and the picture replaced."""
-        mouse, track = self.tab.page.mouse, handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
+        """Drag a slider's handle to a share of its track; see its value changed and the picture replaced."""
+        mouse = self.tab.page.mouse
+        track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
         handle.scroll_into_view_if_needed()
         was = handle.get_attribute("aria-valuenow")
         box, knob = track.bounding_box(), handle.bounding_box()
@@ -231,20 +182,20 @@ class Piece:
         self.tab.wait_for_new(self.image, before)
         return time.perf_counter() - began
 
-
     def move_everything(self) -> None:
         """Move each slider of the piece by keyboard and by mouse; each time another picture has to come."""
         self.image.scroll_into_view_if_needed()
         for handle in self.handles:
             before = handle.get_attribute("aria-valuenow")
             upper = float(before) >= float(handle.get_attribute("aria-valuemax"))
-            self.press(handle, "ArrowLeft" if upper else "ArrowRight", times=9)      # a solver's step may be 8 t wide
+            key = "ArrowLeft" if upper else "ArrowRight"
+            self.press(handle, key, times=9)                     # a solver's step may be 8 t wide
             assert handle.get_attribute("aria-valuenow") != before and self.caption
             self.drag(handle, 0.7 if upper else 0.35)
 
 
 def pieces(tab: Tab, expected: int | None = None) -> list[Piece]:
-    """List the pictures with sliders on a page; wait until as many as expected are there, each with a knob."""
+    """List the pictures with sliders on a page. Wait until the expected number is there, each with a knob."""
     if expected is not None:
         tab.page.wait_for_function("([pieces, n]) => document.querySelectorAll(pieces).length === n",
                                    arg=[f"{PIECE}:has(.noUi-handle)", expected])

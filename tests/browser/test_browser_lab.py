@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser, as a student meets it: Run All, then every control by keyboard and by mouse."""
+"""JupyterLab in a real browser, as a student meets it: Run All, then every control by keyboard and mouse."""
 
 import json
 import re
@@ -12,7 +12,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from browser import REPORT, Piece, Tab, lab_server, pieces
+from browser import REPORT, Piece, Tab, pieces
+from servers import lab_server
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = [file.name for file in sorted(NOTEBOOKS.glob("0*.ipynb"))]
@@ -44,20 +45,23 @@ def run_all(browser: Any, address: str, name: str, width: int = 1280, height: in
     page.goto(f"{address}/doc/tree/{name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     deadline = time.monotonic() + 90
-    while not any(session["path"] == name and session["kernel"]["execution_state"] == "idle"
-                  and session["kernel"]["connections"] for session in _sessions(address)):
+    while not kernel_is_ready(address, name):
         assert time.monotonic() < deadline, f"the kernel of {name} did not start"
         page.wait_for_timeout(100)                               # the page's own indicator says so too early
-    page.wait_for_function("() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
+    page.wait_for_function(
+        "() => document.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Python')")
     choose(page, "Run", "Run All Cells")
-    waiting = "document.querySelector('.jp-Notebook').innerText.includes('[*]:')"            # a cell that is not done
-    page.wait_for_function(f"() => {waiting}")
-    page.wait_for_function(f"() => !{waiting}", timeout=300_000)
+    cell_not_done = "document.querySelector('.jp-Notebook').innerText.includes('[*]:')"
+    page.wait_for_function(f"() => {cell_not_done}")
+    page.wait_for_function(f"() => !{cell_not_done}", timeout=300_000)
     return tab
 
 
-def _sessions(address: str) -> list[dict]:
-    return json.load(urllib.request.urlopen(f"{address}/api/sessions"))
+def kernel_is_ready(address: str, name: str) -> bool:
+    """Ask the server whether a notebook's kernel is idle and the page is connected to it."""
+    sessions = json.load(urllib.request.urlopen(f"{address}/api/sessions"))
+    kernels = [session["kernel"] for session in sessions if session["path"] == name]
+    return any(kernel["execution_state"] == "idle" and kernel["connections"] for kernel in kernels)
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +129,8 @@ def test_the_time_from_key_to_picture_is_told(guidance: Piece) -> None:
     piece.tab.page.wait_for_timeout(2000)
     new = [piece.seconds(handle, "ArrowRight") for _ in range(6)]
     seen = [piece.seconds(handle, key) for key in ("ArrowLeft", "ArrowRight") * 4]
-    REPORT.append(f"JupyterLab, key → picture: new strip of 10 steps {1000 * median(new):.0f} ms, seen before "
-                  f"{1000 * median(seen):.0f} ms (medians of {len(new)} and {len(seen)})")
+    REPORT.append(f"JupyterLab, key → picture: new strip of 10 steps {1000 * median(new):.0f} ms, "
+                  f"seen before {1000 * median(seen):.0f} ms (medians of {len(new)} and {len(seen)})")
     assert median(seen) < median(new)
 
 
@@ -152,11 +156,12 @@ def test_the_trajectory_plays_by_itself_stops_and_is_scrubbed(tabs: Callable[[st
     piece.press(handle, "ArrowLeft")
 
 
-def test_on_a_projector_all_is_seen_and_in_a_narrow_window_nothing_is_cut_off(guidance: Piece,
-                                                                              pytestconfig: pytest.Config) -> None:
+def test_on_a_projector_all_is_seen_and_in_a_narrow_window_nothing_is_cut_off(
+        guidance: Piece, pytestconfig: pytest.Config) -> None:
     page = guidance.tab.page
     before = page.viewport_size
-    assert guidance.root.bounding_box()["height"] <= 720 - 110, "on a projector it has to fit beside JupyterLab's bars"
+    bars = 110                                                   # of JupyterLab, above the notebook
+    assert guidance.root.bounding_box()["height"] <= 720 - bars, "on a projector all of it has to be seen"
     page.set_viewport_size({"width": 640, "height": 720})
     page.wait_for_timeout(500)
     guidance.image.scroll_into_view_if_needed()
@@ -179,12 +184,14 @@ def test_in_presentation_mode_without_code_the_slider_is_alive_and_its_letters_a
     choose(page, "View", "Appearance", "Presentation Mode")
     choose(page, "View", "Collapse All Code")
     page.wait_for_timeout(500)
-    assert not page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() and text.evaluate(size) > small
+    assert page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() == 0
+    assert text.evaluate(size) > small
     guidance.press(guidance.handles[0], "ArrowRight")
     guidance.tab.shoot(pytestconfig.getoption("--shots"), "lab_presentation")
     choose(page, "View", "Appearance", "Presentation Mode")
     choose(page, "View", "Expand All Code")
-    page.wait_for_function("() => document.querySelector('.jp-CodeCell .jp-InputArea-editor').offsetHeight > 0")
+    page.wait_for_function(
+        "() => document.querySelector('.jp-CodeCell .jp-InputArea-editor').offsetHeight > 0")
 
 
 @every_notebook

@@ -1,4 +1,4 @@
-"""The lecture pages in a real browser at a projector's size: no code, large, alive, and nothing from the network."""
+"""The lecture pages in a real browser at a projector's size: no code, large, alive, offline."""
 
 import contextlib
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import REPORT, Tab, free_port, pieces, server
+from browser import REPORT, Tab, pieces
+from servers import free_port, server
 
 from ddpm_course.classroom.lecture import find_lesson, lecture_notebook
 
@@ -26,7 +27,8 @@ def tabs(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         def show(number: str) -> Tab:
             port, log = free_port(), tmp_path_factory.mktemp("lecture") / "log"
             address = f"http://localhost:{port}"
-            command = [sys.executable, "-m", "ddpm_course", "lecture", number, f"--port={port}", "--no-browser"]
+            command = [sys.executable, "-m", "ddpm_course", "lecture", number, f"--port={port}",
+                       "--no-browser"]
             running.enter_context(server(command, f"{address}/voila/static/voila.js", log))
             tab = Tab(browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}), address)
             tab.page.goto(address, timeout=120_000)
@@ -40,12 +42,18 @@ def tabs(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
 def test_every_slider_of_a_lecture_is_moved_by_keyboard_and_by_mouse(tabs: Callable[[str], Tab], number: str,
                                                                      pytestconfig: pytest.Config) -> None:
     cells = lecture_notebook(json.loads(find_lesson(number).read_text(encoding="utf-8")))["cells"]
-    made = [re.search(r"^(?:\w+ = )?\w+_(?:explorer|player)\(", cell["source"], flags=re.MULTILINE) for cell in cells]
-    found = pieces(tabs(number), sum(match is not None for match in made))
+    makes_a_slider = re.compile(r"^(?:\w+ = )?\w+_(?:explorer|player)\(", flags=re.MULTILINE)
+    found = pieces(tabs(number), sum(makes_a_slider.search(cell["source"]) is not None for cell in cells))
     assert found
     for k, piece in enumerate(found):
         piece.move_everything()
         tabs(number).shoot(pytestconfig.getoption("--shots"), f"lecture_{number}_{k}")
+
+
+LETTERS = "label, select, input, button, .widget-readout, > .widget-html"
+SIZES = """parts => parts.filter(part => part.offsetHeight)
+    .map(part => parseFloat(getComputedStyle(part).fontSize))"""
+CUT_OFF = "labels => labels.map(label => label.scrollWidth > label.clientWidth + 1)"
 
 
 @every_lesson
@@ -53,18 +61,18 @@ def test_a_piece_fills_the_screen_and_its_letters_are_large(tabs: Callable[[str]
     for piece in pieces(tabs(number)):
         box = piece.root.bounding_box()
         assert box["height"] < 0.97 * HEIGHT and box["width"] > 0.9 * WIDTH
-        letters = piece.root.locator("label, select, input, button, .widget-readout, > .widget-html").evaluate_all(
-            "parts => parts.filter(part => part.offsetHeight).map(part => parseFloat(getComputedStyle(part).fontSize))")
+        letters = piece.root.locator(LETTERS).evaluate_all(SIZES)
         assert min(letters) >= 0.024 * HEIGHT                    # 1/40 of the picture's height
         labels = piece.root.locator(".widget-label, .widget-readout")
-        assert not any(labels.evaluate_all("labels => labels.map(label => label.scrollWidth > label.clientWidth + 1)"))
+        assert not any(labels.evaluate_all(CUT_OFF))
 
 
 @every_lesson
 def test_no_code_no_error_no_network_and_formulas_are_set(tabs: Callable[[str], Tab], number: str) -> None:
     page, tab = tabs(number).page, tabs(number)
     text = page.locator("body").inner_text()
-    assert "import " not in text and "Traceback" not in text and "$$" not in text and "energy distance 0." not in text
+    for unwanted in ("import ", "Traceback", "$$", "energy distance 0."):
+        assert unwanted not in text
     assert page.locator("mjx-container").count() > 0
     assert (tab.outside, tab.faults) == ([], [])
 
@@ -80,23 +88,28 @@ def test_a_click_on_the_track_gives_the_knob_the_arrow_keys(tabs: Callable[[str]
     assert float(piece.handles[0].get_attribute("aria-valuenow")) == value + 0.5
 
 
-def test_a_presenters_keys_turn_the_page_and_pass_nothing_over_and_move_no_slider(tabs: Callable[[str], Tab]) -> None:
-    page, piece = tabs("04").page, pieces(tabs("04"))[0]
-    scrolled, last = "document.querySelector('#rendered_cells').scrollTop", """(() => {
-        const page = document.querySelector('#rendered_cells'); return page.scrollHeight - page.clientHeight; })()"""
-    page.evaluate("document.querySelector('#rendered_cells').scrollTo(0, 0)")
-    piece.handles[0].focus()
-    value, places = piece.handles[0].get_attribute("aria-valuenow"), [0]
-    while places[-1] < page.evaluate(last) - 1:
-        page.keyboard.press("PageDown")
+def test_a_presenters_keys_turn_the_page_and_move_no_slider(tabs: Callable[[str], Tab]) -> None:
+    page, handle = tabs("04").page, pieces(tabs("04"))[0].handles[0]
+
+    def of_the_page(what: str) -> float:
+        return page.evaluate(f"document.querySelector('#rendered_cells').{what}")
+
+    def turned(key: str) -> float:
+        """Press a key; return how far down the page then is."""
+        page.keyboard.press(key)
         page.wait_for_timeout(200)
-        places.append(page.evaluate(scrolled))
-        assert 40 < places[-1] - places[-2] <= HEIGHT or places[-1] >= page.evaluate(last) - 1
+        return of_the_page("scrollTop")
+
+    of_the_page("scrollTo(0, 0)")
+    end = of_the_page("scrollHeight") - of_the_page("clientHeight") - 1
+    handle.focus()
+    value, places = handle.get_attribute("aria-valuenow"), [0]
+    while places[-1] < end and len(places) < 20:
+        places.append(turned("PageDown"))
+        assert 40 < places[-1] - places[-2] <= HEIGHT or places[-1] >= end       # nothing is passed over
     assert 4 <= len(places) <= 12
-    page.keyboard.press("PageUp")
-    page.wait_for_timeout(200)
-    assert places[-1] - HEIGHT <= page.evaluate(scrolled) < places[-1]
-    assert piece.handles[0].get_attribute("aria-valuenow") == value
+    assert places[-1] - HEIGHT <= turned("PageUp") < places[-1]
+    assert handle.get_attribute("aria-valuenow") == value
 
 
 def test_the_buttons_have_their_signs(tabs: Callable[[str], Tab]) -> None:

@@ -1,6 +1,7 @@
 """The model card says what the records say, and the records belong to the weights that ship."""
 
 import torch
+from little_world import LittleWorld
 
 from ddpm_course.checkpoints import WEIGHTS, load_checkpoint, load_judge
 from ddpm_course.evaluation import class_accuracy, judge_images, saturation, wilson_interval
@@ -13,6 +14,13 @@ from ddpm_course.sampling import sample_w
 
 def test_the_card_is_the_records_words() -> None:
     assert (WEIGHTS / "README.md").read_text(encoding="utf-8") == card()
+
+
+def test_a_card_made_from_other_records_says_what_those_say(world: LittleWorld) -> None:
+    written = (world.made("model_card").out / "README.md").read_text(encoding="utf-8")
+    assert f"{world.made('shipped_model').record['parameters']:,} parameters" in written
+    assert f"{world.made('judge').record['real_test_set']['accuracy']:.2%}" in written
+    assert "| Ankle boot |" in written and written != card()
 
 
 def test_the_shipped_networks_are_the_recorded_ones() -> None:

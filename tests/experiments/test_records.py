@@ -13,7 +13,8 @@ from ddpm_course.records import RECORDS, load_record, save_record
 
 
 def test_figures_come_back_exactly(tmp_path):
-    figures = {"accuracy": 0.1 + 0.2, "interval": [1e-300, 2.67e-5], "rows": [{"seed": 3, "name": "ᾱ_T"}], "none": None}
+    figures = {"accuracy": 0.1 + 0.2, "interval": [1e-300, 2.67e-5], "rows": [{"seed": 3, "name": "ᾱ_T"}],
+               "none": None}
     path = save_record("study", figures, folder=tmp_path)
     assert path == tmp_path / "study.json"
     record = load_record("study", folder=tmp_path)

@@ -25,7 +25,10 @@ def images(n: int = 3, size: int = 8, seed: int = 0) -> Tensor:
     return torch.randn(n, 1, size, size, generator=seeded(seed))
 
 
-@pytest.mark.parametrize("name, value", [(name, value) for name, values in OPTIONS.items() for value in values])
+EVERY_CHOICE = [(name, value) for name, values in OPTIONS.items() for value in values]
+
+
+@pytest.mark.parametrize("name, value", EVERY_CHOICE)
 def test_every_choice_gives_one_value_per_pixel_and_trains_every_weight(name: str, value: str | bool) -> None:
     net = built(replace(BASIC, **{name: value})).train()
     x, t = images(), torch.tensor([0, 75, 150])
@@ -33,16 +36,15 @@ def test_every_choice_gives_one_value_per_pixel_and_trains_every_weight(name: st
     assert answer.shape == x.shape and answer.isfinite().all()
     answer.square().mean().backward()
     idle = {name for name, p in net.named_parameters() if p.grad is None}
-    assert idle == ({name for name, _ in net.named_parameters() if name.startswith("time_mlp")}
-                    if value == "none" else set())
+    of_time = {name for name, _ in net.named_parameters() if name.startswith("time_mlp")}
+    assert idle == (of_time if value == "none" else set())
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "layer"}, {"activation": "ReLU"}, {"pooling": "mean"}, {"time": "t"},
-                                   {"residual": "yes"}])
-def test_an_unknown_choice_is_refused_and_named(wrong: dict) -> None:
-    (name, value), = wrong.items()
+@pytest.mark.parametrize("name, value", [
+    ("norm", "layer"), ("activation", "ReLU"), ("pooling", "mean"), ("time", "t"), ("residual", "yes")])
+def test_an_unknown_choice_is_refused_and_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be one of .* got {value!r}"):
-        Choices(**wrong)
+        Choices(**{name: value})
 
 
 def test_lesson_3_changes_every_field_of_lesson_1s_network() -> None:
@@ -59,7 +61,7 @@ def test_a_wrong_shape_or_a_condition_is_refused_with_what_came(shape: tuple[int
 
 
 def test_the_way_through_written_out() -> None:
-    """Layer by layer with functional calls: two normalised, activated convolutions a block, one maximum in four."""
+    """The network again, in functional calls. A block is two normed, activated convolutions."""
     net, x = built(PLAIN), images()
 
     def block(part: Block, h: Tensor) -> Tensor:
@@ -90,7 +92,7 @@ def test_without_skips_everything_passes_through_the_bottom() -> None:
     with torch.no_grad():
         for skips in (True, False):
             net = built(PLAIN, skips=skips)
-            assert reaches(net, net.bottom) is skips             # the bottom silenced: only the skips are left
+            assert reaches(net, net.bottom) is skips             # bottom silenced: the skips are left
             assert reaches(net, nn.Identity())
 
 
@@ -106,8 +108,8 @@ def test_t_enters_as_a_fraction_as_waves_or_not_at_all() -> None:
         net = built(replace(BASIC, time=time))
         assert torch.equal(net(x, early), net(x, late)) == (time == "none")
     fraction, waves = built(), built(replace(BASIC, time="sinusoidal"))
-    t = torch.tensor([0, 30, 150])
-    torch.testing.assert_close(fraction.time_vector(t), fraction.time_mlp(torch.tensor([[0.0], [0.2], [1.0]])))
+    t, t_over_T = torch.tensor([0, 30, 150]), torch.tensor([[0.0], [0.2], [1.0]])
+    torch.testing.assert_close(fraction.time_vector(t), fraction.time_mlp(t_over_T))
     torch.testing.assert_close(waves.time_vector(t), waves.time_mlp(sinusoidal_embedding(t, 64)))
     assert built(PLAIN).time_vector(t) is None
     assert torch.equal(built(T=150)(x, early), built(T=300)(x, 2 * early))
@@ -127,7 +129,8 @@ def test_each_pool_halves_the_size_and_keeps_the_channels() -> None:
     assert Pool(2, "max")(x).tolist() == [[[[5, 7], [13, 15]], [[21, 23], [29, 31]]]]
     pool = Pool(2, "space_to_depth")
     with torch.no_grad():
-        pool.mix.weight.fill_(0).reshape(2, 8)[0, 3] = 1         # take the fourth of the first channel's four pixels
+        taken = pool.mix.weight.fill_(0).reshape(2, 8)
+        taken[0, 3] = 1                                          # the last of the first channel's four pixels
         pool.mix.bias.zero_()
     assert pool(x).tolist() == [[[[5, 7], [13, 15]], [[0, 0], [0, 0]]]]
 

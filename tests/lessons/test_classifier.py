@@ -1,11 +1,11 @@
-"""The classifier of noisy images: its gradient against finite differences, its loss, its training, its file."""
+"""The classifier of noisy images: its gradient by finite differences, its loss, its training, its file."""
 
 import math
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import FLOAT32_CPU, Stripes, seeded, tiny_unet
+from helpers import FLOAT16_ROUNDING, FLOAT32_CPU, Stripes, seeded, tiny_unet
 from safetensors import safe_open
 from torch import Tensor
 
@@ -27,7 +27,7 @@ T, C = torch.tensor([1, 60, 150]), torch.tensor([2, 0, 1])
 
 
 def classifier(n_classes: int = 3, *, shaken: float = 0.1, **options) -> NoisyClassifier:
-    """Build a small classifier, every weight shaken so that no layer is still zero; the same one each time."""
+    """Build a small classifier, the same one each time, every weight shaken so that no layer is zero."""
     options = {"widths": (8, 8, 16), "d_emb": 16} | options
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
@@ -38,8 +38,11 @@ def classifier(n_classes: int = 3, *, shaken: float = 0.1, **options) -> NoisyCl
 
 
 def in_float64() -> NoisyClassifier:
+    def widen(_, inputs: tuple[Tensor]) -> tuple[Tensor]:        # the embedding of t is float32
+        return inputs[0].double(),
+
     model = classifier().double()
-    model.time_mlp.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))    # the embedding of t is float32
+    model.time_mlp.register_forward_pre_hook(widen)
     return model
 
 
@@ -69,7 +72,7 @@ def test_the_gradient_is_that_of_the_log_probability_by_finite_differences() -> 
     found = class_gradient(model, x_t, T, C)
     assert found.shape == x_t.shape and found.dtype == torch.float64
 
-    def log_p(x: Tensor, i: int) -> Tensor:                      # (N, 1, 8, 8) → (N,), by the definition of softmax
+    def log_p(x: Tensor, i: int) -> Tensor:                      # softmax by its definition: (N,)
         with torch.no_grad():
             p = model(x, T[i].expand(len(x))).exp()
         return (p[:, C[i]] / p.sum(dim=1)).log()
@@ -84,7 +87,8 @@ def test_the_gradient_is_that_of_the_log_probability_by_finite_differences() -> 
 def test_the_probabilities_gradients_over_all_classes_cancel() -> None:
     model, x_t = in_float64(), noisy(dtype=torch.float64)        # Σ_c p(c | x) ∇ log p(c | x) = ∇ 1
     p = model(x_t, T).detach().softmax(dim=1)
-    total = sum(p[:, c, None, None, None] * class_gradient(model, x_t, T, torch.full((3,), c)) for c in range(3))
+    gradients = [class_gradient(model, x_t, T, torch.full((3,), c)) for c in range(3)]
+    total = sum(p[:, c, None, None, None] * gradient for c, gradient in enumerate(gradients))
     torch.testing.assert_close(total, torch.zeros_like(x_t), rtol=0, atol=1e-12)
 
 
@@ -97,8 +101,8 @@ def test_the_gradient_needs_no_grad_mode_and_leaves_nothing_behind() -> None:
     assert torch.equal(found, expected) and found.abs().max() > 0 and not found.requires_grad
     assert all(weight.grad is None for weight in model.parameters()) and x_t.grad is None
     assert x_t.requires_grad and x_t.is_leaf
-    plain = noisy()
-    assert torch.equal(class_gradient(model.requires_grad_(False), plain, T, C), expected)       # a frozen classifier
+    plain, frozen = noisy(), model.requires_grad_(False)
+    assert torch.equal(class_gradient(frozen, plain, T, C), expected)
     assert not plain.requires_grad
 
 
@@ -128,15 +132,16 @@ def test_the_loss_is_the_mean_of_minus_log_p_of_the_noised_image() -> None:
 
 
 def test_training_lowers_the_loss_and_the_average_tells_noisy_stripes_apart() -> None:
-    model, recipe = classifier(2, shaken=0.0), Recipe(steps=40, lr=5e-3, warmup=5, ema_decay=0.8, p_uncond=0.0)
-    run = train(model, SCHEDULE, Stripes(), recipe, null=torch.tensor(2), loss=classifier_loss, progress=False,
-                runtime=FLOAT32_CPU)
+    model = classifier(2, shaken=0.0)
+    recipe = Recipe(steps=40, lr=5e-3, warmup=5, ema_decay=0.8, p_uncond=0.0)
+    run = train(model, SCHEDULE, Stripes(), recipe, null=torch.tensor(2), loss=classifier_loss,
+                progress=False, runtime=FLOAT32_CPU)
     first, last = (sum(part) / len(part) for part in (run.losses[:5], run.losses[-10:]))
     assert first > 0.6 and last < 0.6 * first                    # log 2 = 0.69 is guessing
     x_0, c = Stripes().batch(99)
     x_t, t = SCHEDULE.q_sample(x_0, 40, torch.randn(x_0.shape, generator=seeded(5))), torch.full((8,), 40)
     assert torch.equal(run.ema.model(x_t, t).argmax(dim=1), c)
-    for label in (0, 1):                                         # and its gradient points towards the class asked for
+    for label in (0, 1):                                         # the gradient points towards the class
         asked = torch.full((8,), label)
         up = x_t + 0.1 * class_gradient(run.ema.model, x_t, t, asked)
         before, after = (run.ema.model(x, t).log_softmax(dim=1)[:, label] for x in (x_t, up))
@@ -144,14 +149,15 @@ def test_training_lowers_the_loss_and_the_average_tells_noisy_stripes_apart() ->
 
 
 def test_a_classifier_comes_back_as_it_was_to_half_precision(tmp_path) -> None:
-    model, file = classifier(10, widths=(16, 32, 64), d_emb=64).train(), tmp_path / "new" / "classifier.safetensors"
+    model = classifier(10, widths=(16, 32, 64), d_emb=64).train()
+    file = tmp_path / "new" / "classifier.safetensors"
     save_classifier(model, file)
     back = load_classifier(file)
     assert not any(part.training for part in back.modules())
     assert back.state_dict().keys() == model.state_dict().keys()
     for name, value in model.state_dict().items():
         assert back.state_dict()[name].dtype == torch.float32
-        torch.testing.assert_close(back.state_dict()[name], value, rtol=2**-11, atol=2**-25)     # float16 rounding
+        torch.testing.assert_close(back.state_dict()[name], value, **FLOAT16_ROUNDING)
     with torch.no_grad():
         torch.testing.assert_close(back(noisy(), T), model(noisy(), T), rtol=0.02, atol=0.02)
     with safe_open(file, framework="pt") as opened:

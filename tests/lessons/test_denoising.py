@@ -67,7 +67,8 @@ def test_one_level_is_a_schedule_whose_only_step_is_the_mixture(b: float) -> Non
 
 
 def test_the_loss_is_the_mean_squared_distance_to_the_clean_image() -> None:
-    x_0, eps, t = torch.rand(4, 1, 8, 8, generator=seeded()), torch.randn(4, 1, 8, 8), torch.ones(4, dtype=torch.long)
+    x_0, eps = torch.rand(4, 1, 8, 8, generator=seeded()), torch.randn(4, 1, 8, 8)
+    t = torch.ones(4, dtype=torch.long)
     by_hand = (0.5 * (math.sqrt(0.8) * x_0 + math.sqrt(0.2) * eps) - x_0).pow(2).sum() / x_0.numel()
     torch.testing.assert_close(denoising_loss(Half(), one_level(0.2), x_0, t, eps), by_hand)
     with pytest.raises(ValueError, match="one noise level; got a schedule of 2"):
@@ -78,7 +79,8 @@ def test_the_network_is_lesson_1s_and_its_seed_alone_decides() -> None:
     before = torch.get_rng_state()
     one, same, other = denoising_network(seed=1), denoising_network(seed=1), denoising_network(seed=2)
     assert torch.equal(torch.get_rng_state(), before)
-    assert one.choices == replace(BASIC, time="none") and one.skips and not denoising_network(skips=False).skips
+    assert one.choices == replace(BASIC, time="none")
+    assert one.skips and not denoising_network(skips=False).skips
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), same.parameters()))
     assert not all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters()))
 
@@ -112,10 +114,10 @@ def test_triplets_are_clean_noisy_and_one_row_per_model() -> None:
 
 
 def test_training_finds_the_posterior_mean_of_two_equally_likely_pictures() -> None:
-    """At b = 0.95 a pixel's own value says little, yet all 64 together say which of the two pictures it is."""
+    """At b = 0.95 a pixel's own value says little; all 64 together say which of the two pictures it is."""
     recipe = Recipe(steps=150, lr=1e-2, warmup=10, ema_decay=0.95)
-    run = train(denoising_network(), one_level(0.95), Blocks(), recipe, loss=denoising_loss, runtime=FLOAT32_CPU,
-                progress=False)
+    run = train(denoising_network(), one_level(0.95), Blocks(), recipe, loss=denoising_loss,
+                runtime=FLOAT32_CPU, progress=False)
     x_0, _ = Blocks().batch(1000)
     noisy = mix_noise(x_0, 0.95, torch.randn(x_0.shape, generator=seeded(9)))
     picture = Blocks().batch(0)[0][:1]

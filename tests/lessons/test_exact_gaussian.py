@@ -1,9 +1,19 @@
-"""Whole samplers, with and without guidance, fed the exact ε of a Gaussian: mean and variance by exact recursion."""
+"""Whole samplers, with and without guidance, on the exact ε of a Gaussian: mean and variance by recursion."""
 
 import numpy as np
 import pytest
 import torch
-from helpers import GaussianModel, ancestral, ddim, denoiser, exact_2m, exact_moments, guided_denoiser, seeded
+from helpers import (
+    Affine,
+    GaussianModel,
+    ancestral,
+    ddim,
+    denoiser,
+    exact_2m,
+    exact_moments,
+    guided_denoiser,
+    seeded,
+)
 from torch import nn
 
 from ddpm_course.sampling import guided_eps, sample, step_times
@@ -15,7 +25,7 @@ each_schedule = pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["line
 GIVEN, NULL, W = (0.0, 1.0), (0.0, 2.0), 2.0                     # p(x|c) = N(0, 1) under p(x) = N(0, 2)
 
 
-def line(model: nn.Module, schedule: NoiseSchedule, w: float, solver: Solver, steps: int) -> tuple[float, float]:
+def line(model: nn.Module, schedule: NoiseSchedule, w: float, solver: Solver, steps: int) -> Affine:
     """Return slope and offset of the map x_T ↦ x_0 that a deterministic sampler of a linear model is."""
     at_0_and_1 = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     low, high = sample(model, schedule, at_0_and_1, torch.zeros(2), w, solver=solver, steps=steps, clip=False)
@@ -23,12 +33,13 @@ def line(model: nn.Module, schedule: NoiseSchedule, w: float, solver: Solver, st
 
 
 def ddpm_variance(model: nn.Module, schedule: NoiseSchedule, w: float, *, kind: str) -> float:
-    """Propagate V ← k² V + σ², reading k and σ off the package's guided step: x_t = 0, 1, 0 with z = 0, 0, 1."""
+    """Propagate V ← k² V + σ². A step of the package from x_t = 0, 1, 0 with z = 0, 0, 1 tells k and σ."""
     x_t, z = torch.tensor([[[0.0], [1.0], [0.0]], [[0.0], [0.0], [1.0]]], dtype=torch.float64)
     variance = 1.0
     for t in range(schedule.T, 0, -1):
         x_0_hat = schedule.predict_x_0(x_t, t, guided_eps(model, x_t, t, torch.zeros(3), w))
-        offset, shifted, noisy = ddpm_step(schedule, x_t, t, t - 1, x_0_hat, z, variance=kind).flatten().tolist()
+        x_s = ddpm_step(schedule, x_t, t, t - 1, x_0_hat, z, variance=kind)
+        offset, shifted, noisy = x_s.flatten().tolist()
         variance = (shifted - offset) ** 2 * variance + (noisy - offset) ** 2
     return variance
 
@@ -54,11 +65,12 @@ def test_deterministic_samplers_follow_the_exact_recursion(schedule, steps):
 ], ids=["ddpm-posterior", "ddpm-beta", "ddim-0.5", "ddim-1"])
 def test_random_samplers_follow_the_exact_recursion(solver, step):
     gaussian, n = (0.3, 0.4), 100_000
-    expected = exact_moments(LINEAR.alpha_bars.numpy(), step_times(150, 25), lambda ab: denoiser(ab, *gaussian), step)
+    expected = exact_moments(LINEAR.alpha_bars.numpy(), step_times(150, 25),
+                             lambda ab: denoiser(ab, *gaussian), step)
     generator = seeded()
     x_T = torch.randn(n, 1, generator=generator, dtype=torch.float64)
-    x_0 = sample(GaussianModel(LINEAR, *gaussian), LINEAR, x_T, torch.zeros(n), solver=solver, steps=25, clip=False,
-                 generator=generator)
+    x_0 = sample(GaussianModel(LINEAR, *gaussian), LINEAR, x_T, torch.zeros(n), solver=solver, steps=25,
+                 clip=False, generator=generator)
     assert x_0.mean().item() == pytest.approx(expected[0], abs=4 * np.sqrt(expected[1] / n))
     assert x_0.var().item() == pytest.approx(expected[1], rel=4 * np.sqrt(2 / n))
 
@@ -109,7 +121,8 @@ def test_guided_2m_moves_the_mean_as_its_recursion_says():
     given, null = (1.0, 0.5), (-0.5, 2.0)
     expected = exact_2m(LINEAR.alpha_bars.numpy(), step_times(150, 20),
                         lambda ab: guided_denoiser(ab, W, given, null))
-    assert line(GaussianModel(LINEAR, *given, *null), LINEAR, W, DPMSolver2M(), 20) == pytest.approx(expected, rel=1e-8)
+    model = GaussianModel(LINEAR, *given, *null)
+    assert line(model, LINEAR, W, DPMSolver2M(), 20) == pytest.approx(expected, rel=1e-8)
     assert expected[1] > 1, "guidance pushes past the class's own mean, away from the null's"
 
 

@@ -1,4 +1,4 @@
-"""Models that guide by something else than ∅: each against its formula and, where there are any, exact scores."""
+"""Models that guide by something else than ∅, each against its formula or against exact scores."""
 
 import math
 
@@ -30,10 +30,13 @@ class Bayes(nn.Module):
     """log π_k + log p(x_t | k) of MIXTURE by torch's own densities, each sample at its own t."""
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        a, s = SIGNAL[t][:, None], NOISE[t][:, None, None]
-        return torch.stack([math.log(share) + MultivariateNormal(a * part.mean, a[:, :, None]**2 * part.covariance
-                                                                 + s**2 * torch.eye(2).double()).log_prob(x_t)
-                            for share, part in zip(SHARES, PARTS)], dim=1)
+        a, s = SIGNAL[t][:, None], NOISE[t][:, None]             # (B, 1)
+        logits = []
+        for share, part in zip(SHARES, PARTS):
+            covariance = (a**2)[..., None] * part.covariance + (s**2)[..., None] * torch.eye(2).double()
+            density = MultivariateNormal(a * part.mean, covariance)
+            logits.append(math.log(share) + density.log_prob(x_t))
+        return torch.stack(logits, dim=1)
 
 
 class Rolled(nn.Module):
@@ -70,15 +73,16 @@ def draw(model: nn.Module, x_T: Tensor, w: float | Tensor, *, steps: int = 10) -
 
 @pytest.mark.parametrize("w", [-0.5, 0.0, 1.0, 8.0, torch.tensor([0.0, -1.0, 2.0, 9.0, 0.5, 3.0])])
 def test_autoguidance_by_the_model_itself_is_no_guidance(w: float | Tensor) -> None:
-    torch.testing.assert_close(draw(Autoguided(MIXTURE, MIXTURE), plane(), w), draw(MIXTURE, plane(), 0.0), rtol=1e-9,
-                               atol=1e-9)
+    itself = Autoguided(MIXTURE, MIXTURE)
+    torch.testing.assert_close(draw(itself, plane(), w), draw(MIXTURE, plane(), 0.0), rtol=1e-9, atol=1e-9)
 
 
 def test_autoguidance_equals_a_guide_by_hand_from_two_known_gaussians() -> None:
-    strong, weak = GaussianModel(SCHEDULE, 0.5, 0.3, 9.0, 9.0), GaussianModel(SCHEDULE, 0.2, 0.8, 9.0, 9.0)
-    x_t, model = plane(), Autoguided(strong, weak)               # 9: what the two would say without a class
-    a, s = SIGNAL[TIMES][:, None], NOISE[TIMES][:, None]
-    good, bad = (s * (x_t - a * mean) / (a**2 * variance + s**2) for mean, variance in ((0.5, 0.3), (0.2, 0.8)))
+    strong, weak, without_class = (0.5, 0.3), (0.2, 0.8), (9.0, 9.0)             # mean and variance of each
+    model = Autoguided(GaussianModel(SCHEDULE, *strong, *without_class),
+                       GaussianModel(SCHEDULE, *weak, *without_class))
+    x_t, a, s = plane(), SIGNAL[TIMES][:, None], NOISE[TIMES][:, None]
+    good, bad = (s * (x_t - a * mean) / (a**2 * variance + s**2) for mean, variance in (strong, weak))
     for found, expected in zip(predict_pair(model, x_t, TIMES, LABELS), (good, bad), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(model(x_t, TIMES, LABELS), good, rtol=1e-12, atol=1e-12)
@@ -95,8 +99,10 @@ def test_autoguidance_asks_both_models_for_the_same_class() -> None:
         torch.testing.assert_close(guided, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("model", [Autoguided(MIXTURE, MIXTURE), ClassifierGuided(MIXTURE, Bayes(), SCHEDULE),
-                                   Rescaled(VelocityModel(Rolled(), SCHEDULE), 1.0)], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", [
+    Autoguided(MIXTURE, MIXTURE),
+    ClassifierGuided(MIXTURE, Bayes(), SCHEDULE),
+    Rescaled(VelocityModel(Rolled(), SCHEDULE), 1.0)], ids=lambda model: type(model).__name__)
 def test_without_a_class_there_is_no_prediction_and_the_error_says_so(model: nn.Module) -> None:
     x_T = images() if isinstance(model, Rescaled) else plane()
     message = f"{type(model).__name__}.*w = -1 and c = None.*plain model"
@@ -133,7 +139,7 @@ def test_every_part_is_in_eval_mode_while_sampling_and_then_as_it_was(kind: str,
 
 @pytest.mark.parametrize("w", [0.0, 0.7, 3.0])
 def test_an_exact_classifier_guides_as_the_exact_null_does(w: float) -> None:
-    """Bayes' rule: ∇ log p(c | x_t) = ∇ log p(x_t | c) - ∇ log p(x_t), so that both guided predictions are one."""
+    """By Bayes' rule ∇ log p(c | x_t) = ∇ log p(x_t | c) - ∇ log p(x_t), so both predictions are one."""
     guided = ClassifierGuided(MIXTURE, Bayes(), SCHEDULE)
     for t in (1, 10, 75, 140, 150):
         free = guided_eps(MIXTURE, plane(), t, LABELS, w)
@@ -158,8 +164,8 @@ def test_the_labs_bayes_classifier_guides_as_the_lessons_null_does() -> None:
 @pytest.mark.parametrize("w", [-1.0, 0.0, 0.5, 4.0])
 def test_rescaled_with_phi_0_is_plain_guidance(w: float) -> None:
     plain = VelocityModel(Rolled(), SCHEDULE)
-    torch.testing.assert_close(draw(Rescaled(plain, w, 0.0), images(), 0.0), draw(plain, images(), w), rtol=1e-8,
-                               atol=1e-8)
+    rescaled = Rescaled(plain, w, 0.0)
+    torch.testing.assert_close(draw(rescaled, images(), 0.0), draw(plain, images(), w), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.7, 1.0])
@@ -167,7 +173,8 @@ def test_rescaled_scales_the_guided_v_by_one_number_per_image(phi: float) -> Non
     x_t, net, w = images(), Rolled(), 3.0
     v_c, v_null = net(x_t, TIMES, LABELS), net(x_t, TIMES)
     v = v_c + w * (v_c - v_null)
-    factor = torch.stack([phi * one.std() / other.std() + 1 - phi for one, other in zip(v_c, v)]).reshape(-1, 1, 1, 1)
+    ratios = torch.stack([one.std() / other.std() for one, other in zip(v_c, v)])
+    factor = (phi * ratios + 1 - phi).reshape(-1, 1, 1, 1)
     a, s = SIGNAL[TIMES].reshape(-1, 1, 1, 1), NOISE[TIMES].reshape(-1, 1, 1, 1)
     eps = Rescaled(VelocityModel(net, SCHEDULE), w, phi)(x_t, TIMES, LABELS)
     torch.testing.assert_close(eps, s * x_t + a * factor * v, rtol=1e-10, atol=1e-10)
@@ -188,15 +195,18 @@ def test_rescaled_is_guided_already_so_that_a_second_guidance_is_refused() -> No
 
 
 @pytest.mark.parametrize("lam, steps", [(0.0, 7), (0.05, 30), (0.4, 7), (1.0, 7), (1.0, 1)])
-def test_cfg_plus_plus_is_classifier_free_guidance_by_ddim_with_a_w_of_the_step(lam: float, steps: int) -> None:
+def test_cfg_plus_plus_is_guided_ddim_with_a_w_of_the_step(lam: float, steps: int) -> None:
     frames = list(cfg_plus_plus_process(MIXTURE, SCHEDULE, plane(), LABELS, lam, steps=steps))
     times = [t for t, _, _ in frames]
-    assert times[0] == 150 and times[-1] == 0 and len(times) == steps + 1 and torch.equal(frames[0][1], plane())
+    assert times[0] == 150 and times[-1] == 0 and len(times) == steps + 1
+    assert torch.equal(frames[0][1], plane())
     assert torch.equal(frames[-1][1], frames[-1][2]) and torch.equal(frames[-1][1], frames[-2][2])
-    half_log_snr, x = (SIGNAL / NOISE).log().tolist(), plane()   # λ_0 = ∞, so that the last step has 1 + w = λ
+    half_log_snr = (SIGNAL / NOISE).log().tolist()               # λ_0 = ∞, so the last step has 1 + w = λ
+    x = plane()
     for t, s, (_, x_t, x_0_hat) in zip(times[:-1], times[1:], frames):
         torch.testing.assert_close(x_t, x, rtol=1e-8, atol=1e-8)
-        eps_c, eps_null = MIXTURE(x, torch.full_like(LABELS, t), LABELS), MIXTURE(x, torch.full_like(LABELS, t))
+        t_of_all = torch.full_like(LABELS, t)
+        eps_c, eps_null = MIXTURE(x, t_of_all, LABELS), MIXTURE(x, t_of_all)
         denoise = eps_null + lam * (eps_c - eps_null)
         torch.testing.assert_close(x_0_hat, (x - NOISE[t] * denoise) / SIGNAL[t], rtol=1e-8, atol=1e-8)
         w = lam / (1 - math.exp(half_log_snr[t] - half_log_snr[s])) - 1

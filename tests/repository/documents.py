@@ -1,10 +1,10 @@
-"""Runs the course's texts: every block of Python, the output under it, every picture, every quoted line of the package.
+"""Runs the course's texts: blocks of Python, the outputs under them, pictures, quoted lines of the package.
 
-    ```python                               is executed, all blocks of a file in one namespace, in order
-    ```text                                 must be what the block before it printed: words exactly, figures nearly
-    ```python quote=ddpm_course.module.name must stand in the source of that function, class or module, line by line;
+    ```python                               is executed; the blocks of a file share one namespace
+    ```text                                 must be what the block above printed: words exactly, figures near
+    ```python quote=ddpm_course.module.name must stand, line by line, in that function, class or module;
                                             a line that holds only `# …` skips some lines
-    ![alt](path.png)                        right after a block that set `picture` (PNG bytes) must be that picture
+    ![alt](path.png)                        after a block that set `picture` (PNG bytes), must be that picture
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def split(text: str) -> tuple[list[str], list[str]]:
 
 
 def near(said: str, found: str) -> bool:
-    """Compare two figures: whole numbers exactly, others within 2 % or one unit of the last digit that is written."""
+    """Compare two figures: whole numbers exactly, others within 2 % or one unit of the last digit written."""
     if not re.search(r"[.e]", said):
         return said == found
     unit = 10.0 ** -len(said.split("e")[0].partition(".")[2])
@@ -83,16 +83,16 @@ def missing_line(quoted: str, source: str) -> str | None:
 
 
 def _missing_line(quoted: str, lines: list[str], margin: str) -> str | None:
-    place, free = 0, True
+    place, anywhere_below = 0, True
     for line in quoted.rstrip().splitlines():
         if line.strip() == "# …":
-            free = True
+            anywhere_below = True
             continue
         wanted = margin + line if line else line
-        found = [k for k in range(place, len(lines) if free else min(place + 1, len(lines))) if lines[k] == wanted]
-        if not found:
+        candidates = lines[place:] if anywhere_below else lines[place:place + 1]
+        if wanted not in candidates:
             return line
-        place, free = found[0] + 1, False
+        place, anywhere_below = place + candidates.index(wanted) + 1, False
     return None
 
 

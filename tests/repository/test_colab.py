@@ -1,30 +1,29 @@
-"""On Colab: the setup cell installs the course from its address, trainings go to a drive, a lost runtime resumes."""
+"""On Colab the setup cell installs the course, trainings go to a drive, and a lost runtime is made good."""
 
 import inspect
-import json
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
 from helpers import assert_same_bits, train_stripes
 from nbclient import NotebookClient
+from project import ADDRESS, NOTEBOOKS, ROOT, cells_of, text_of
 
 from ddpm_course.training import train
 
-ROOT = Path(__file__).parents[2]
-LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
-ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 COLAB = 'import sys, types; sys.modules["google.colab"] = types.ModuleType("google.colab")'
 ADVICE = "on from its last save (one every {} steps)"
 
 
 def setup_cell(path: Path) -> str:
-    return "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][1]["source"])
+    return text_of(cells_of(path)[1:2])
+
+
+SETUP = setup_cell(NOTEBOOKS[0])
 
 
 def drive_lines(cell: str) -> str:
@@ -40,48 +39,66 @@ def run(*sources: str, folder: Path) -> str:
 
 
 def test_every_lesson_begins_with_the_same_setup_and_gives_the_same_advice() -> None:
-    assert len({setup_cell(path) for path in LESSONS}) == 1
+    assert len({setup_cell(path) for path in NOTEBOOKS}) == 1
     advice = ADVICE.format(inspect.signature(train).parameters["save_every"].default)
-    for path in LESSONS:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        said, done = ("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == kind)
-                      for kind in ("markdown", "code"))
+    for path in NOTEBOOKS:
+        cells = cells_of(path)
+        said, done = text_of(cells, "markdown"), text_of(cells, "code")
         assert said.count(advice) == 1 and "train(" in done and "save_every" not in done
 
 
 def test_the_setup_cell_does_nothing_elsewhere(tmp_path: Path) -> None:
-    assert run(setup_cell(LESSONS[0]), "print('quiet')", folder=tmp_path) == "quiet\n"
+    assert run(SETUP, "print('quiet')", folder=tmp_path) == "quiet\n"
 
 
-def test_on_colab_the_setup_cell_installs_the_course_from_its_address(tmp_path: Path,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    """git is told that the course's address is this checkout, pip that all else is there; the rest is Colab's way."""
+USE_IT = """
+sys.path.insert(0, {site!r})
+import ddpm_course
+print(ddpm_course.__file__)
+from ddpm_course.checkpoints import load_checkpoint
+print(type(load_checkpoint()).__name__)
+"""
+
+
+def test_on_colab_the_setup_cell_installs_the_course_from_its_address(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git takes this checkout for the course's address. pip fetches nothing else. The rest is as on Colab."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: nothing can be cloned from it")
     site = tmp_path / "site"
-    for name, value in {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": f"url.{ROOT.as_uri()}.insteadOf",
-                        "GIT_CONFIG_VALUE_0": ADDRESS, "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*",
-                        "PIP_TARGET": str(site), "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1",
-                        "PIP_NO_BUILD_ISOLATION": "0"}.items():
+    settings = {"GIT_CONFIG_COUNT": "2",
+                "GIT_CONFIG_KEY_0": f"url.{ROOT.as_uri()}.insteadOf", "GIT_CONFIG_VALUE_0": ADDRESS,
+                "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*",
+                "PIP_TARGET": str(site), "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1",
+                "PIP_NO_BUILD_ISOLATION": "0"}
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    out = run(COLAB, setup_cell(LESSONS[0]), f"sys.path.insert(0, {str(site)!r})\nimport ddpm_course\n"
-              "print(ddpm_course.__file__)\nfrom ddpm_course.checkpoints import load_checkpoint\n"
-              "print(type(load_checkpoint()).__name__)", folder=tmp_path)
+    out = run(COLAB, SETUP, USE_IT.format(site=str(site)), folder=tmp_path)
     assert str(site / "ddpm_course" / "__init__.py") in out and "VelocityModel" in out and "ERROR" not in out
 
 
-def test_with_the_two_lines_trainings_go_to_the_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+DRIVE = """
+import pathlib, types
+mounted = types.ModuleType("google.colab.drive")
+mounted.mount = lambda place: pathlib.Path(place, "MyDrive").mkdir(parents=True)
+sys.modules["google"] = types.ModuleType("google")
+sys.modules["google"].colab = sys.modules["google.colab"]
+sys.modules["google.colab"].drive = mounted
+"""
+TELL = """
+from ddpm_course.runtime import runs_folder
+print(runs_folder(), runs_folder().parent.is_dir())
+"""
+
+
+def test_with_the_two_lines_trainings_go_to_the_drive(tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DDPM_COURSE_RUNS")
-    lines = drive_lines(setup_cell(LESSONS[0]))
+    content = tmp_path / "content"
+    lines = drive_lines(SETUP)
     assert lines.count("\n") == 1
-    drive = (f"{COLAB}\nimport pathlib\nmounted = types.ModuleType('google.colab.drive')\n"
-             "mounted.mount = lambda place: pathlib.Path(place, 'MyDrive').mkdir(parents=True)\n"
-             "sys.modules['google'] = types.ModuleType('google'); sys.modules['google'].colab = "
-             "sys.modules['google.colab']; sys.modules['google.colab'].drive = mounted")
-    out = run(drive, lines.replace("/content", (tmp_path / "content").as_posix()),
-              "from ddpm_course.runtime import runs_folder\nprint(runs_folder(), runs_folder().parent.is_dir())",
-              folder=tmp_path)
-    assert out.endswith(f"{tmp_path / 'content' / 'drive' / 'MyDrive' / 'ddpm_runs'} True\n")
+    out = run(COLAB + DRIVE, lines.replace("/content", content.as_posix()), TELL, folder=tmp_path)
+    assert out.endswith(f"{content / 'drive' / 'MyDrive' / 'ddpm_runs'} True\n")
 
 
 LOSE = """
@@ -105,6 +122,7 @@ def test_a_training_whose_runtime_is_lost_goes_on_from_the_drive_to_the_same_bit
                           env=os.environ | {"DDPM_COURSE_RUNS": str(drive)})
     assert lost.returncode == -9 and [file.name for file in drive.iterdir()] == ["run.pt"]
     steps: list[int] = []
-    resumed = train_stripes(run_file=drive / "run.pt", save_every=4, on_step=lambda run: steps.append(run.step))
+    resumed = train_stripes(run_file=drive / "run.pt", save_every=4,
+                            on_step=lambda run: steps.append(run.step))
     assert steps == list(range(9, 21))                           # saved at 8, lost at 11
     assert_same_bits(resumed, train_stripes())

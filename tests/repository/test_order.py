@@ -1,4 +1,4 @@
-"""Imports run to the left: a file uses its own folder and those before it in ORDER; nobody imports a door; no circle."""
+"""Imports run to the left: a file uses its own folder and those before it. No door, no circle."""
 
 import ast
 import graphlib
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "ddpm_course"
-ORDER = ("core", "records", "data", "lessons", "checks", "show", "classroom", "grading", "experiments", "doors")
-DOORS = ("__main__", "start")                                    # commands; the core is what else stands at the top
+ORDER = ("core", "records", "data", "lessons", "checks", "show", "classroom", "grading", "experiments",
+         "doors")                                                # from left to right
+DOORS = ("__main__", "start")                                    # commands; the core is the rest
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Name the files of a package: {"data.images": its path}; the map in the package's own `__init__` is none of them."""
+    """Name the files of a package: {"data.images": its path}. Its own `__init__`, a map, is left out."""
     files = {file.relative_to(package).with_suffix(""): file for file in package.rglob("*.py")}
     return {".".join(path.parts).removesuffix(".__init__"): file for path, file in files.items()
             if str(path) != "__init__"}
@@ -34,8 +35,9 @@ def imports(file: Path, files: dict[str, Path]) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports by a relative path"
-            whole = [f"{node.module}.{alias.name}" for alias in node.names]              # a module, or a name in one
-            found |= {name if name.removeprefix("ddpm_course.") in files else node.module for name in whole}
+            for alias in node.names:                             # a module, or a name in one
+                name = f"{node.module}.{alias.name}"
+                found.add(name if name.removeprefix("ddpm_course.") in files else node.module)
     return {name.removeprefix("ddpm_course.") for name in found if name.startswith("ddpm_course.")}
 
 

@@ -88,9 +88,9 @@ def test_predictions_are_those_of_the_network_on_the_stored_state(t: int, neares
     view = GuidanceView(MODEL)
     strip = view.strip(**SETTING)
     found, eps_c, eps_null = view.predictions(strip, t)
-    times = torch.full((COLUMNS,), nearest)
+    x_t, times = strip.states[nearest], torch.full((COLUMNS,), nearest)
     with torch.no_grad():
-        expected = MODEL(strip.states[nearest], times, strip.labels), MODEL(strip.states[nearest], times, None)
+        expected = MODEL(x_t, times, strip.labels), MODEL(x_t, times, None)
     assert found == nearest
     torch.testing.assert_close((eps_c, eps_null), expected, rtol=1e-4, atol=1e-5)
     assert bool((eps_c - eps_null).abs().max() > 1e-3) and not eps_c.requires_grad
@@ -106,7 +106,8 @@ def test_the_description_says_what_is_seen() -> None:
     view = GuidanceView(MODEL, biased_judge(7))
     sure = 100 * view.strip(1.5, 7, 3, 12).confidence.mean().item()
     text = view.describe(1.5, 7, 3, 12)
-    for part in (FASHION_NAMES[7], "w = 1.5", "3 steps", "seed 12", "recognises 10 of 10", f"confidence {sure:.0f} %"):
+    for part in (FASHION_NAMES[7], "w = 1.5", "3 steps", "seed 12", "recognises 10 of 10",
+                 f"confidence {sure:.0f} %"):
         assert part in text
     assert sure > 95 and "not scored" not in text and "recognises 0 of 10" in view.describe(1.5, 3, 3, 12)
     assert "one garment of each class" in view.describe(**SETTING)
@@ -114,9 +115,15 @@ def test_the_description_says_what_is_seen() -> None:
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"label": 10}, "class must be 0 … 9, or -1"), ({"label": -2}, "got -2"), ({"steps": 0}, "steps must lie in 1"),
-    ({"steps": 151}, "got 151"), ({"t": 0}, "t must lie in 1 … 150"), ({"t": 151}, "got 151"),
-    ({"t": float("nan")}, "t must lie"), ({"w": float("nan")}, "w must be finite"), ({"w": float("inf")}, "finite")])
+    ({"label": 10}, "class must be 0 … 9, or -1"),
+    ({"label": -2}, "got -2"),
+    ({"steps": 0}, "steps must lie in 1"),
+    ({"steps": 151}, "got 151"),
+    ({"t": 0}, "t must lie in 1 … 150"),
+    ({"t": 151}, "got 151"),
+    ({"t": float("nan")}, "t must lie"),
+    ({"w": float("nan")}, "w must be finite"),
+    ({"w": float("inf")}, "finite")])
 def test_a_setting_out_of_range_is_refused_and_not_remembered(change: dict, message: str) -> None:
     view = GuidanceView(MODEL)
     for _ in range(2):
@@ -137,10 +144,14 @@ def test_guidance_acts_within_the_interval_only() -> None:
     view = GuidanceView(MODEL)                           # three steps: t = 150, 100, 50
     plain, always = view.strip(**SETTING | {"w": 0.0}), view.strip(**SETTING)
     late, middle = view.strip(**SETTING, interval=(1, 100)), view.strip(**SETTING, interval=(100, 100))
-    assert torch.equal(late.states[100], plain.states[100]) and torch.equal(middle.states[50], late.states[50])
-    assert not torch.equal(late.states[100], always.states[100]) and not torch.equal(late.states[50], plain.states[50])
-    assert all(not torch.equal(a.images, b.images) for a, b in itertools.combinations((plain, always, late, middle), 2))
-    assert torch.equal(view.strip(**SETTING, interval=(101, 149)).images, plain.images)        # no step lies there
+    assert torch.equal(late.states[100], plain.states[100])
+    assert not torch.equal(late.states[100], always.states[100])
+    assert torch.equal(middle.states[50], late.states[50])
+    assert not torch.equal(late.states[50], plain.states[50])
+    for one, other in itertools.combinations((plain, always, late, middle), 2):
+        assert not torch.equal(one.images, other.images)
+    between_steps = view.strip(**SETTING, interval=(101, 149))
+    assert torch.equal(between_steps.images, plain.images)
     pictures = {view.render(**SETTING, t=60, interval=interval) for interval in (None, (1, 100), (100, 100))}
     assert len(pictures) == 3 and view.render(**SETTING, t=60, interval=[1, 100]) in pictures
 

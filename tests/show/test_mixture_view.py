@@ -1,11 +1,10 @@
-"""Three classes in the plane: the tilted density in closed form, and a cloud of guided samples that does not follow it.
+"""The picture of three classes in the plane: the tilted density in shades, and samples that do not follow it.
 
-Both come from the package, so each is held against something of another kind: lobes written down here, finite
-differences, importance weights of plain draws.
+The package draws both. So each is held against something of another kind: the moments of a class, importance
+weights of plain draws, other draws from the same density.
 """
 
 import io
-import math
 import re
 from collections.abc import Iterator
 from unittest.mock import Mock
@@ -18,8 +17,7 @@ from helpers import seeded
 from PIL import Image
 
 from ddpm_course.evaluation import energy_distance
-from ddpm_course.guidance import guide
-from ddpm_course.lessons.mixture import MIXTURE_NAMES, lesson_mixture, tilted_log_density
+from ddpm_course.lessons.mixture import lesson_mixture
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.show import mixture_view
 from ddpm_course.show.mixture_view import LIMIT, PIXELS, MixtureView, grid
@@ -27,10 +25,9 @@ from ddpm_course.show.plotting import COLOURS
 from ddpm_course.solvers import SOLVERS
 
 MODEL = lesson_mixture(NoiseSchedule.cosine())
-T, ALWAYS, NEVER = 150, (1, 150), (1, 1)                         # of 5 or 50 steps none is at t = 1
+ALWAYS, NEVER = (1, 150), (1, 1)                                 # of 5 or 50 steps none is at t = 1
 SETTING = {"w": 3.0, "c": 0, "solver": "ddim", "interval": ALWAYS}
 OTHERS = ({"w": 2.5}, {"c": 1}, {"solver": "dpm"}, {"solver": "ddpm"}, {"interval": (20, 100)})
-POINTS = 1.5 * torch.randn(30, 2, generator=seeded(), dtype=torch.float64)
 CELL = 2 * LIMIT / (PIXELS - 1)
 
 
@@ -45,47 +42,6 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> Mock:
     return counted
 
 
-@pytest.mark.parametrize("t", [0, 75, T])
-def test_the_null_density_is_the_mean_of_the_three_classes(t: int) -> None:
-    mean = torch.stack([MODEL.log_prob(POINTS, t, c).exp() for c in range(3)]).mean(dim=0)
-    torch.testing.assert_close(MODEL.log_prob(POINTS, t).exp(), mean)
-    assert len(MODEL.conditional) == len(MIXTURE_NAMES) == 3
-
-
-@pytest.mark.parametrize("blur", [0.0, 0.4])
-def test_each_class_has_two_round_lobes_and_blur_adds_to_their_variance(blur: float) -> None:
-    model = lesson_mixture(MODEL.schedule, blur=blur)
-    for density, sharp in zip((model.null, *model.conditional), (MODEL.null, *MODEL.conditional), strict=True):
-        assert len(density.components) == (6 if density is model.null else 2)
-        for part, other in zip(density.components, sharp.components, strict=True):
-            torch.testing.assert_close(part.covariance, (0.1 + blur) * torch.eye(2, dtype=torch.float64))
-            assert torch.equal(part.mean, other.mean)
-    first = model.conditional[0]                                 # by hand: two round bells of half the mass each
-    squares = [(POINTS - torch.tensor(mean)).square().sum(dim=1) for mean in ((-0.9, -0.4), (1.0, 0.9))]
-    bells = [(-square / (2 * (0.1 + blur))).exp() / (2 * math.pi * (0.1 + blur)) for square in squares]
-    torch.testing.assert_close(first.log_prob(POINTS).exp(), (bells[0] + bells[1]) / 2, rtol=1e-5, atol=1e-12)
-
-
-@pytest.mark.parametrize("t", [0, 60])
-def test_the_tilted_density_is_the_class_at_w_0_and_the_null_density_at_w_minus_1(t: int) -> None:
-    for c in range(3):
-        torch.testing.assert_close(tilted_log_density(MODEL, POINTS, c, 0.0, t), MODEL.log_prob(POINTS, t, c))
-        torch.testing.assert_close(tilted_log_density(MODEL, POINTS, c, -1.0, t), MODEL.log_prob(POINTS, t))
-
-
-@pytest.mark.parametrize("w", [-1.0, -0.5, 0.0, 2.5, 8.0])
-@pytest.mark.parametrize("t", [1, 60, T])
-def test_at_one_noise_level_the_guided_score_is_that_of_the_tilted_density(t: int, w: float) -> None:
-    h, c = 1e-5, 1
-    up, down = ([tilted_log_density(MODEL, POINTS + sign * e, c, w, t) for e in h * torch.eye(2, dtype=torch.float64)]
-                for sign in (1, -1))
-    slopes = (torch.stack(up, dim=1) - torch.stack(down, dim=1)) / (2 * h)
-    times, labels = torch.full((len(POINTS),), t), torch.full((len(POINTS),), c)
-    sigma_t = math.sqrt(1 - float(MODEL.schedule.alpha_bars[t]))
-    guided = -guide(MODEL(POINTS, times, labels), MODEL(POINTS, times, None), w) / sigma_t
-    torch.testing.assert_close(guided, slopes, rtol=1e-5, atol=1e-5)
-
-
 def test_the_grid_goes_row_by_row_from_the_lower_left_corner() -> None:
     points = grid().reshape(PIXELS, PIXELS, 2)
     corners = [points[0, 0].tolist(), points[0, -1].tolist(), points[-1, 0].tolist()]
@@ -96,20 +52,23 @@ def test_the_grid_goes_row_by_row_from_the_lower_left_corner() -> None:
 
 @pytest.mark.parametrize("c", range(3))
 def test_the_tilted_density_on_the_grid_sums_to_one_and_has_the_classs_moments_at_w_0(c: int) -> None:
-    density, means = small().tilted(0.0, c), torch.stack([part.mean for part in MODEL.conditional[c].components])
-    centred = means - means.mean(dim=0)
-    covariance = 0.1 * torch.eye(2, dtype=torch.float64) + centred.T @ centred / 2
+    lobes = torch.stack([part.mean for part in MODEL.conditional[c].components])
+    apart = lobes - lobes.mean(dim=0)
+    within, between = 0.1 * torch.eye(2, dtype=torch.float64), apart.T @ apart / 2
+    density = small().tilted(0.0, c)
+    assert density.shape == (PIXELS**2,) and bool((density >= 0).all())
+    assert float(density.sum()) == pytest.approx(1)
     mean = density @ grid()
-    assert density.shape == (PIXELS**2,) and float(density.sum()) == pytest.approx(1) and bool((density >= 0).all())
-    torch.testing.assert_close(mean, means.mean(dim=0), rtol=0, atol=1e-3)
-    torch.testing.assert_close((grid() - mean).T @ (density[:, None] * (grid() - mean)), covariance, rtol=0, atol=1e-3)
+    centred = grid() - mean
+    torch.testing.assert_close(mean, lobes.mean(dim=0), rtol=0, atol=1e-3)
+    torch.testing.assert_close(centred.T @ (density[:, None] * centred), within + between, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("w", [-0.5, 1.0, 3.0])
 def test_the_tilted_density_is_the_class_weighted_by_a_power_of_its_share(w: float) -> None:
     for c in range(3):
         x = MODEL.conditional[c].sample(20_000, generator=seeded(c))
-        share = torch.stack([MODEL.log_prob(x, 0, k) for k in range(3)]).softmax(dim=0)[c]           # p(c | x)
+        share = torch.stack([MODEL.log_prob(x, 0, k) for k in range(3)]).softmax(dim=0)[c]       # p(c | x)
         weighted = (share[:, None]**w * x).sum(dim=0) / (share**w).sum()
         density = small().tilted(w, c)
         torch.testing.assert_close(density @ grid(), weighted, rtol=0, atol=0.04)
@@ -120,10 +79,12 @@ def test_draws_have_the_tilted_densitys_mean_and_fill_the_cells(w: float, c: int
     view = small(n=200_000)
     before = torch.get_rng_state()
     found = view.draws(w, c, 5)
+    assert found.shape == (200_000, 2) and found.dtype == torch.float64
     assert torch.equal(view.draws(w, c, 5), found) and not torch.equal(view.draws(w, c, 6), found)
-    assert torch.equal(torch.get_rng_state(), before) and found.shape == (200_000, 2) and found.dtype == torch.float64
+    assert torch.equal(torch.get_rng_state(), before)
     torch.testing.assert_close(found.mean(dim=0), view.tilted(w, c) @ grid(), rtol=0, atol=CELL / 4)
-    beside = (found + LIMIT) / CELL - ((found + LIMIT) / CELL).round()           # in cells, from the nearest point
+    in_cells = (found + LIMIT) / CELL
+    beside = in_cells - in_cells.round()                         # from the nearest point of the grid
     assert beside.std(dim=0).tolist() == pytest.approx([12**-0.5] * 2, rel=0.02)
 
 
@@ -131,7 +92,8 @@ def test_draws_have_the_tilted_densitys_mean_and_fill_the_cells(w: float, c: int
 @pytest.mark.parametrize("c", range(3))
 def test_without_guidance_the_cloud_is_the_class(c: int, solver: str) -> None:
     cloud = MixtureView(MODEL).cloud(0.0, c, solver, ALWAYS)
-    to_class = [energy_distance(cloud, MODEL.conditional[k].sample(500, generator=seeded(k))) for k in range(3)]
+    classes = [MODEL.conditional[k].sample(500, generator=seeded(k)) for k in range(3)]
+    to_class = [energy_distance(cloud, others) for others in classes]
     assert cloud.shape == (500, 2) and cloud.dtype == torch.float64
     assert abs(to_class[c]) < 0.02 and all(to_class[k] > 0.2 for k in range(3) if k != c)
 
@@ -141,9 +103,11 @@ def test_guided_samples_do_not_follow_the_tilted_density(c: int) -> None:
     view = MixtureView(MODEL)
     tilted = view.draws(3.0, c, 2)
     by_chance = energy_distance(view.draws(3.0, c, 3), tilted)
-    found = [energy_distance(view.cloud(w, c, "ddim", ALWAYS), view.draws(w, c, 2)) for w in (0.0, 1.0, 3.0)]
-    assert abs(by_chance) < 0.01 and abs(found[0]) < 0.02 and found[0] < found[1] < found[2] and found[2] > 0.08
-    assert energy_distance(view.cloud(3.0, c, "ddpm", ALWAYS), tilted) > 0.03          # nor by the other sampler
+    at_0, at_1, at_3 = (energy_distance(view.cloud(w, c, "ddim", ALWAYS), view.draws(w, c, 2))
+                        for w in (0.0, 1.0, 3.0))
+    assert abs(by_chance) < 0.01 and abs(at_0) < 0.02
+    assert at_0 < at_1 < at_3 and at_3 > 0.08
+    assert energy_distance(view.cloud(3.0, c, "ddpm", ALWAYS), tilted) > 0.03    # nor by the other sampler
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -177,9 +141,13 @@ def test_memory_is_bounded_and_the_oldest_goes_first(draws: Mock) -> None:
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"c": 3}, "class must be 0 … 2; got 3"), ({"c": -1}, "got -1"), ({"solver": "euler"}, "one of ddpm, ddim, dpm"),
+    ({"c": 3}, "class must be 0 … 2; got 3"),
+    ({"c": -1}, "got -1"),
+    ({"solver": "euler"}, "one of ddpm, ddim, dpm"),
     ({"interval": (100, 20)}, "lower end first"),
-    ({"interval": (0, 500)}, "must lie in 1"), ({"w": float("nan")}, "must be finite"), ({"w": float("inf")}, "finite"),
+    ({"interval": (0, 500)}, "must lie in 1"),
+    ({"w": float("nan")}, "must be finite"),
+    ({"w": float("inf")}, "finite"),
     ({"w": float("nan"), "interval": NEVER}, "must be finite")])
 def test_a_setting_that_does_not_exist_is_refused_and_not_remembered(change: dict, message: str) -> None:
     view = small(memory=1)
@@ -197,11 +165,17 @@ def pixels(picture: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)[40:-20, 20:-20]
 
 
+def rgb(colour: str) -> list[int]:
+    """Read "#rrggbb"."""
+    return [int(colour[k:k + 2], 16) for k in (1, 3, 5)]
+
+
 @pytest.fixture
 def nothing_left(capsys: pytest.CaptureFixture) -> Iterator[None]:
     before = torch.get_rng_state()
     yield
-    assert capsys.readouterr() == ("", "") and not plt.get_fignums() and torch.equal(torch.get_rng_state(), before)
+    assert capsys.readouterr() == ("", "") and not plt.get_fignums()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_each_part_of_the_setting_changes_the_picture_and_nothing_else_does(nothing_left: None) -> None:
@@ -210,18 +184,19 @@ def test_each_part_of_the_setting_changes_the_picture_and_nothing_else_does(noth
     assert len({pixels(picture).tobytes() for picture in pictures}) == 1 + len(OTHERS)
     assert view.render(**SETTING) == pictures[0] == small().render(**SETTING)
     shades = [pixels(view.render(**unguided | {"w": w})) for w in (0.0, 3.0)]
-    assert (shades[0] != shades[1]).any()                        # the dots are the same, the tilted density is not
+    assert (shades[0] != shades[1]).any()                        # equal dots, another tilted density
 
 
 @pytest.mark.parametrize("c", range(3))
 def test_dots_and_shade_lie_where_the_class_lies(c: int) -> None:
     inside = pixels(small(n=200).render(0.0, c, "ddim", ALWAYS))
-    lobes = [part.mean for part in MODEL.conditional[c].components]
-    row, column = np.mgrid[:inside.shape[0], :inside.shape[1]]
-    seen = [(inside == [int(colour[k:k + 2], 16) for k in (1, 3, 5)]).all(axis=2).astype(int) for colour in COLOURS[:3]]
-    assert all(seen[c].sum() > 2 * seen[k].sum() > 0 for k in range(3) if k != c)          # dots beside an outline
+    seen = [(inside == rgb(colour)).all(axis=2).astype(int) for colour in COLOURS[:3]]
+    others = [seen[k].sum() for k in range(3) if k != c]
+    assert min(others) > 0 and seen[c].sum() > 2 * max(others)   # the others have an outline, and no dots
     gray = (inside.max(axis=2) == inside.min(axis=2)) * (255 - inside[..., 0])
-    slope = float((lobes[1] - lobes[0]).prod())                  # > 0 where the two lobes lie on a rising line
+    row, column = np.mgrid[:inside.shape[0], :inside.shape[1]]
+    first, second = (part.mean for part in MODEL.conditional[c].components)
+    slope = float((second - first).prod())                       # > 0 where the lobes lie on a rising line
     for weight in (seen[c], gray):
         assert weight.sum() > 500
         x, y = ((a - np.average(a, weights=weight)) for a in (column, -row))

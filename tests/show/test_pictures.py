@@ -1,6 +1,5 @@
 """Pictures as bytes: known colours, exact pixels, and a page whose every measure can be added up."""
 
-
 import pytest
 import torch
 from helpers import seeded
@@ -103,12 +102,16 @@ def test_the_font_knows_the_signs_that_the_titles_need() -> None:
 
 
 def test_a_screen_has_twice_the_pixels_of_a_sheet_and_larger_letters() -> None:
-    garments = torch.randint(256, (10, 28, 28, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    garments = tiles(10, 28, 28)
     small, large = decoded(sheet([Row("", garments)])), decoded(screen([Row("", garments)]))
     assert torch.equal(large, small.repeat_interleave(2, 0).repeat_interleave(2, 1))
     white = torch.full((1, 28, 28, 3), 255, dtype=torch.uint8)
-    heights = [int((decoded(draw([Row("H", white)])) < 128).any(dim=2).any(dim=1).sum()) for draw in (sheet, screen)]
-    assert 2 * heights[0] < heights[1] < 2.5 * heights[0]
+
+    def letter_height(page: Tensor) -> int:
+        return int((page < 128).any(dim=2).any(dim=1).sum())
+
+    of_sheet, of_screen = (letter_height(decoded(draw([Row("H", white)]))) for draw in (sheet, screen))
+    assert 2 * of_sheet < of_screen < 2.5 * of_sheet
 
 
 def test_equal_rows_give_equal_bytes() -> None:

@@ -12,16 +12,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddpm_course.schedule import NoiseSchedule
-from ddpm_course.show.plotting import COLOURS, plot_losses, plot_methods, plot_schedule, plot_tradeoff, show_grid
+from ddpm_course.show.plotting import (
+    COLOURS,
+    plot_losses,
+    plot_methods,
+    plot_schedule,
+    plot_tradeoff,
+    show_grid,
+)
 
+INTERVALS = {"accuracy": (0.7, 0.9), "frechet": (1.0, 3.0)}
 ARMS = [{"method": method, "strength": w, "accuracy": 0.8 + 0.05 * w, "frechet": 2.0 - w,
-         "intervals": {"accuracy": (0.7, 0.9), "frechet": (1.0, 3.0)}} for method in ("a", "b") for w in (0.0, 1.0)]
+         "intervals": INTERVALS} for method in ("a", "b") for w in (0.0, 1.0)]
 IMAGES = torch.rand(7, 1, 4, 5, generator=seeded()) * 2 - 1
 PLOTS: dict[str, Callable[..., Axes]] = {
     "show_grid": lambda **ax: show_grid(IMAGES, **ax),
     "plot_schedule": lambda **ax: plot_schedule(NoiseSchedule.cosine(), **ax),
     "plot_losses": lambda **ax: plot_losses([3.0, 2.0, 1.0], **ax),
-    "plot_tradeoff": lambda **ax: plot_tradeoff([0, 1], [0.5, 0.7], intervals=[(0.4, 0.6), (0.6, 0.8)], real=0.9, **ax),
+    "plot_tradeoff": lambda **ax: plot_tradeoff(
+        [0, 1], [0.5, 0.7], intervals=[(0.4, 0.6), (0.6, 0.8)], real=0.9, **ax),
     "plot_methods": lambda **ax: plot_methods(ARMS, "accuracy", "frechet", **ax)}
 every_plot = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS.keys())
 
@@ -45,9 +54,10 @@ def test_a_plot_returns_the_axes_given_and_leaves_styles_and_figures_alone(plot:
 
 @every_plot
 def test_without_axes_a_plot_makes_one_figure_of_its_own(plot: Callable[..., Axes]) -> None:
-    figures = plt.get_fignums()
+    before = plt.get_fignums()
     ax = plot()
-    assert [plt.figure(k) for k in plt.get_fignums() if k not in figures] == [ax.figure] and ax.figure.axes == [ax]
+    new = [plt.figure(number) for number in plt.get_fignums() if number not in before]
+    assert new == [ax.figure] and ax.figure.axes == [ax]
     plt.close(ax.figure)
 
 
@@ -56,7 +66,7 @@ def test_every_image_stands_in_its_place_framed_in_white(columns: int) -> None:
     page = torch.as_tensor(show_grid(IMAGES, columns=columns, ax=new_axes()).images[0].get_array().data)
     rows = -(-7 // columns)
     assert page.shape == (rows * 6, columns * 7)
-    cells = page.reshape(rows, 6, columns, 7).transpose(1, 2).reshape(-1, 6, 7)  # (row · column, H + 2, W + 2)
+    cells = page.reshape(rows, 6, columns, 7).transpose(1, 2).reshape(-1, 6, 7)  # (cells, H + 2, W + 2)
     assert torch.equal(cells[:7, 1:-1, 1:-1], IMAGES[:, 0]) and bool((cells[7:] == 1).all())
     cells[:7, 1:-1, 1:-1] = 1
     assert bool((cells == 1).all())
@@ -64,7 +74,8 @@ def test_every_image_stands_in_its_place_framed_in_white(columns: int) -> None:
 
 def test_images_are_shown_in_gray_between_minus_1_and_1_unsmoothed() -> None:
     image = show_grid(3 * IMAGES, ax=new_axes()).images[0]
-    assert image.get_clim() == (-1, 1) and image.get_cmap().name == "gray" and image.get_interpolation() == "nearest"
+    assert image.get_clim() == (-1, 1) and image.get_cmap().name == "gray"
+    assert image.get_interpolation() == "nearest"
     assert image.get_array().min() == -1 and image.get_array().max() == 1
 
 
@@ -74,16 +85,18 @@ def test_images_may_need_gradients_and_be_of_any_precision() -> None:
 
 
 def test_labels_stand_at_the_middle_of_their_row_and_column() -> None:
-    ax = show_grid(IMAGES, columns=4, row_labels=["w = 0", "w = 2"], column_labels=list("abcd"), ax=new_axes())
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["w = 0", "w = 2"]
-    assert [text.get_text() for text in ax.get_xticklabels()] == list("abcd")
+    rows, columns = ["w = 0", "w = 2"], ["a", "b", "c", "d"]
+    ax = show_grid(IMAGES, columns=4, row_labels=rows, column_labels=columns, ax=new_axes())
+    assert [text.get_text() for text in ax.get_yticklabels()] == rows
+    assert [text.get_text() for text in ax.get_xticklabels()] == columns
     assert ax.get_xticks().tolist() == [3, 10, 17, 24] and ax.get_yticks().tolist() == [2.5, 8.5]
     bare = show_grid(IMAGES, ax=new_axes())
     assert not len(bare.get_xticks()) and not len(bare.get_yticks())
 
 
-@pytest.mark.parametrize("labels", [{"row_labels": ["a"]}, {"row_labels": ["a"] * 3}, {"column_labels": ["a"] * 3},
-                                    {"column_labels": ["a"] * 5, "row_labels": ["a", "b"]}])
+@pytest.mark.parametrize("labels", [
+    {"row_labels": ["a"]}, {"row_labels": ["a"] * 3}, {"column_labels": ["a"] * 3},
+    {"column_labels": ["a"] * 5, "row_labels": ["a", "b"]}])
 def test_a_label_that_is_missing_or_left_over_is_refused(labels: dict) -> None:
     with pytest.raises(ValueError, match=r"a grid of 2 × 4 needs as many labels"):
         show_grid(IMAGES, columns=4, ax=new_axes(), **labels)
@@ -103,7 +116,8 @@ def test_the_schedules_signal_and_noise_are_drawn_for_every_t() -> None:
     assert t.tolist() == list(range(151))
     np.testing.assert_allclose(signal, schedule.alpha_bars.sqrt())
     np.testing.assert_allclose(signal**2 + noise**2, 1)
-    assert len(ax.lines) == 4 and ax.lines[0].get_color() == ax.lines[1].get_color() != ax.lines[2].get_color()
+    first, second, third, _ = (line.get_color() for line in ax.lines)
+    assert first == second != third
     assert "linear" in ax.get_legend().get_texts()[0].get_text()
 
 
@@ -124,7 +138,8 @@ def test_a_training_that_has_not_begun_can_be_plotted() -> None:
 
 def test_the_tradeoff_draws_figures_intervals_and_the_real_images() -> None:
     w, figures, intervals = [-1.0, 0.0, 2.0], [0.1, 0.8, 0.95], [(0.05, 0.15), (0.7, 0.9), (0.9, 1.0)]
-    ax = plot_tradeoff(w, figures, intervals=intervals, real=0.93, name="accuracy", colour=COLOURS[2], ax=new_axes())
+    ax = plot_tradeoff(w, figures, intervals=intervals, real=0.93, name="accuracy", colour=COLOURS[2],
+                       ax=new_axes())
     assert data(ax, 0)[0].tolist() == w and data(ax, 0)[1].tolist() == figures
     bars = ax.collections[0].get_segments()
     assert [bar.tolist() for bar in bars] == [[[x, low], [x, high]] for x, (low, high) in zip(w, intervals)]

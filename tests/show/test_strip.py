@@ -28,8 +28,10 @@ def tile(page: Tensor, row: int, column: int) -> Tensor:
     return page[GAP + row * (TILE + GAP):, MARGIN + column * (TILE + GAP):][:TILE:3, :TILE:3, 0]
 
 
-def test_each_row_is_one_w_and_each_tile_the_models_own_garment(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    page = decoded(drawn(tmp_path, "--class", "sneaker", "--w", "0,2", "--n", "3", "--seed", "5", "--steps", "2"))
+def test_each_row_is_one_w_and_each_tile_the_models_own_garment(tmp_path: Path,
+                                                                capsys: pytest.CaptureFixture) -> None:
+    options = "--class sneaker --w 0,2 --n 3 --seed 5 --steps 2".split()
+    page = decoded(drawn(tmp_path, *options))
     assert page.shape == (2 * (TILE + GAP) + GAP + LINE, MARGIN + 3 * (TILE + GAP) + GAP, 3)
     model = load_checkpoint("fashion")
     for row, w in enumerate((0.0, 2.0)):
@@ -55,28 +57,38 @@ def test_the_seed_alone_decides_and_each_row_starts_from_the_same_noise(tmp_path
     assert all(torch.equal(tile(alone, 0, column), tile(page, 1, column)) for column in range(10))
 
 
-def test_without_arguments_the_picture_lies_in_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_arguments_the_picture_lies_in_this_folder(tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert picture([]) == Path("garments.png") and [file.name for file in tmp_path.iterdir()] == ["garments.png"]
+    assert picture([]) == Path("garments.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["garments.png"]
 
 
 @pytest.mark.parametrize("arguments, reason", [
-    (["--class", "hat"], "'hat' is no class"), (["--class", "s"], "'s' names 3 classes"),
-    (["--class", "10"], "9 (Ankle boot)"), (["--w", "nan"], "must be finite"), (["--w", "0,inf"], "must be finite"),
-    (["--w", "strong"], "not a list of numbers"), (["--w", "0,,1"], "not a list of numbers"),
+    (["--class", "hat"], "'hat' is no class"),
+    (["--class", "s"], "'s' names 3 classes"),
+    (["--class", "10"], "9 (Ankle boot)"),
+    (["--w", "nan"], "must be finite"),
+    (["--w", "0,inf"], "must be finite"),
+    (["--w", "1e39"], "must be finite"),
+    (["--w", "strong"], "not a list of numbers"),
+    (["--w", "0,,1"], "not a list of numbers"),
     (["--steps", "0"], "1 … 150"),
-    (["--steps", "151"], "1 … 150"), (["--n", "0"], "1 … 50"), (["--n", "51"], "1 … 50"),
+    (["--steps", "151"], "1 … 150"),
+    (["--n", "0"], "1 … 50"),
+    (["--n", "51"], "1 … 50"),
+    (["--seed", str(2**64)], "seed"),
     (["--out", "missing/garments.png"], "cannot be written"),
     (["--out", "."], "cannot be written"),
-    (["--out", "folder"], "cannot be written"),
-    (["--seed", str(2**64)], "seed"), (["--w", "1e39"], "must be finite")])
+    (["--out", "folder"], "cannot be written")])
 def test_a_wrong_option_ends_with_exit_code_2_says_why_and_writes_nothing(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str],
         reason: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    quick = ["--w", "0", "--steps", "1"]                         # the last of two equal options counts
     with pytest.raises(SystemExit) as stopped:
-        picture(["--w", "0", *([] if "--steps" in arguments else ["--steps", "1"]), *arguments])
+        picture([*quick, *arguments])
     assert stopped.value.code == 2 and reason in capsys.readouterr().err
     assert [file.name for file in tmp_path.rglob("*")] == ["folder"]
 
@@ -88,9 +100,9 @@ def test_an_unknown_command_is_told_those_that_there_are(capsys: pytest.CaptureF
 
 
 def test_with_a_package_missing_the_command_names_it_and_the_python_to_use(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['safetensors'] = None; sys.argv = ['ddpm_course']; import runpy; " \
-        "runpy.run_module('ddpm_course', run_name='__main__')"
-    run = subprocess.run([sys.executable, "-c", hidden], cwd=tmp_path, capture_output=True, text=True)
+    without_it = ("import runpy, sys; sys.modules['safetensors'] = None; sys.argv = ['ddpm_course']; "
+                  "runpy.run_module('ddpm_course', run_name='__main__')")
+    run = subprocess.run([sys.executable, "-c", without_it], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1 and "Traceback" not in run.stderr
     for said in ("safetensors is not installed", sys.executable, "python -m ddpm_course.start doctor"):
         assert said in run.stderr

@@ -1,4 +1,4 @@
-"""The small sliders of lessons 01–03: what they show, in words and in pixels, through the widgets' callbacks too."""
+"""The small sliders of lessons 01–03: what they show in words and in pixels, also when a slider is moved."""
 
 import io
 import math
@@ -15,9 +15,9 @@ from viewing import worded
 from ddpm_course.data.garments import drawn_garments
 from ddpm_course.sampling import reverse_process, sample
 from ddpm_course.schedule import NoiseSchedule
-from ddpm_course.show.controls import SliderWidget
+from ddpm_course.show.sliders import noise_explorer, steps_explorer, trajectory_player
 from ddpm_course.show.views import NoiseView, StepsView, TrajectoryView
-from ddpm_course.show.widgets import noise_explorer, steps_explorer, trajectory_player
+from ddpm_course.show.widget_parts import SliderWidget
 from ddpm_course.solvers import DDIM, Ancestral
 
 SCHEDULE = NoiseSchedule.linear()
@@ -33,10 +33,13 @@ def pixels(picture: bytes) -> np.ndarray:
 
 def rows_of(picture: bytes, rows: int, n: int, zoom: int = 6, margin: int = 236, gap: int = 8) -> np.ndarray:
     """Cut a screen of 28 × 28 tiles without captions into its tiles: (rows, n, 28, 28) gray values."""
-    page, size = pixels(picture)[..., 0], 28 * zoom + gap
-    tiles = [[page[gap + r * size:gap + r * size + 28 * zoom:zoom, margin + k * size:margin + k * size + 28 * zoom:zoom]
-              for k in range(n)] for r in range(rows)]
-    return np.array(tiles)
+    page, side = pixels(picture)[..., 0], 28 * zoom
+
+    def tile(row: int, column: int) -> np.ndarray:
+        top, left = gap + row * (side + gap), margin + column * (side + gap)
+        return page[top:top + side:zoom, left:left + side:zoom]
+
+    return np.array([[tile(row, column) for column in range(n)] for row in range(rows)])
 
 
 def walk(steps: int = 6) -> list[tuple[int, torch.Tensor, torch.Tensor]]:
@@ -57,7 +60,8 @@ def test_a_timestep_shows_exactly_what_q_sample_gives(t: int) -> None:
     shown = rows_of(view.render(t), 3, len(IMAGES))[2]
     wanted = ((x_t[:, 0] / 2 + 1) * 127.5).round().clamp(0, 255).numpy()
     assert np.abs(shown - wanted).max() <= 1
-    assert f"t = {t} of 150" in view.describe(t) and f"{1 - float(SCHEDULE.alpha_bars[t]):.4f}" in view.describe(t)
+    assert f"t = {t} of 150" in view.describe(t)
+    assert f"{1 - float(SCHEDULE.alpha_bars[t]):.4f}" in view.describe(t)
 
 
 def test_without_a_schedule_the_setting_is_the_noise_level_itself() -> None:
@@ -146,7 +150,9 @@ def test_playing_and_scrubbing_move_each_other(capsys: pytest.CaptureFixture) ->
 
 def test_the_steps_slider_offers_what_the_schedule_allows(capsys: pytest.CaptureFixture) -> None:
     widget = steps_explorer(MODEL, SCHEDULE)
-    assert widget.slider.value == 10 and widget.slider.options[-1] == 150 and not widget.slider.continuous_update
+    assert widget.slider.value == 10 and widget.slider.options[-1] == 150
+    assert not widget.slider.continuous_update
     follows(widget, [2, 20, 5], capsys)
     short = NoiseSchedule.linear(40)
-    assert max(steps_explorer(GaussianModel(short, 0.0, 0.1, 0.2, 0.1), short).slider.options) == 30
+    shorter = steps_explorer(GaussianModel(short, 0.0, 0.1, 0.2, 0.1), short)
+    assert max(shorter.slider.options) == 30

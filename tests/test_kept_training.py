@@ -1,15 +1,16 @@
 """A training stopped at any step goes on to the same bits; files that are not its own are refused."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from unittest.mock import Mock
 
 import pytest
 from helpers import RECIPE, assert_same_bits, train_stripes
 
-from ddpm_course import training
-from ddpm_course.training import Recipe, TrainingRun, load_run, save_run
+from ddpm_course.kept_training import load_run, save_run
+from ddpm_course.training import Recipe, TrainingRun
 
 
 def stop_after(step: int) -> Callable[[TrainingRun], None]:
@@ -24,12 +25,12 @@ def test_a_training_stopped_and_resumed_gives_the_same_bits(tmp_path, stop, save
     file = tmp_path / "runs" / "run.pt"
     with pytest.raises(KeyboardInterrupt):
         train_stripes(run_file=file, save_every=save_every, on_step=stop_after(stop))
-    resumed_from: list[int] = []
-    resumed = train_stripes(run_file=file, save_every=save_every, on_step=lambda run: resumed_from.append(run.step - 1))
+    taken: list[int] = []
+    resumed = train_stripes(run_file=file, save_every=save_every, on_step=lambda run: taken.append(run.step))
     saved = 20 if stop == 20 else stop // save_every * save_every
-    assert resumed_from == list(range(saved, 20))
+    assert taken == list(range(saved + 1, 21))
     assert_same_bits(resumed, train_stripes())
-    finished = train_stripes(run_file=file, on_step=lambda run: pytest.fail("a finished run has no step left to do"))
+    finished = train_stripes(run_file=file, on_step=lambda run: pytest.fail("no step was left to do"))
     assert_same_bits(finished, resumed)
 
 
@@ -55,11 +56,7 @@ def test_a_failing_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
     save_run(run, file)
     whole = file.read_bytes()
 
-    def half(state: dict, target: BinaryIO) -> None:
-        target.write(whole[:len(whole) // 2])
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(training.torch, "save", half)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError("no space left on device")))
     with pytest.raises(OSError, match="no space"):
         save_run(run, file)
     assert file.read_bytes() == whole

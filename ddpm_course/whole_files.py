@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: whoever looks at it, and whatever stops the writer, sees the old file or the new.
+"""Write a file whole or not at all: whatever stops the writer, a reader sees the old file or the new one.
 
 The content goes into a file beside the target first, and then takes its name in one move, which the operating system
 does not interrupt. Weights, trainings, records and pictures are all written so.
@@ -33,7 +33,7 @@ def part_of(path: Path) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError now where writing `path` would raise it later: it is a folder, or its folder is missing or closed."""
+    """Raise OSError now where writing `path` would raise it later: a folder is there, or none to write into."""
     if not path.name or path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; the name of a file is needed")
     part_of(path).touch()

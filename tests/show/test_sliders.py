@@ -1,41 +1,26 @@
-"""The sliders, through their callbacks over their whole range: one picture, replaced in place, and nothing printed."""
+"""The sliders, moved over their whole range: one picture, replaced in place, and nothing printed."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
-import torch
-from helpers import RECIPE, train_stripes
-from PIL import Image
-from viewing import MODEL, worded
+from viewing import MODEL, size_of, worded
 
 from ddpm_course.data.images import FASHION_NAMES
 from ddpm_course.lessons.mixture import MIXTURE_NAMES, lesson_mixture
 from ddpm_course.schedule import NoiseSchedule
 from ddpm_course.show.guidance_view import ONE_OF_EACH
 from ddpm_course.show.mixture_view import MixtureView
-from ddpm_course.show.monitor import TrainingMonitor
-from ddpm_course.show.widgets import GuidanceWidget, MixtureWidget, guidance_explorer, mixture_explorer
+from ddpm_course.show.sliders import GuidanceWidget, MixtureWidget, guidance_explorer, mixture_explorer
 from ddpm_course.solvers import SOLVERS
-from ddpm_course.training import TrainingRun
-
-
-def size_of(picture: bytes) -> tuple[int, int]:
-    """Decode the whole PNG and return its size."""
-    with Image.open(io.BytesIO(picture)) as image:
-        assert image.format == "PNG"
-        image.load()
-        return image.size
 
 
 @contextmanager
 def in_place(made: GuidanceWidget | MixtureWidget, capsys: pytest.CaptureFixture) -> Iterator[None]:
-    """See that nothing is printed or left open, and that the parts of the widget are the same objects afterwards."""
+    """See that nothing is printed or left open, and that the widget keeps its parts."""
     parts = made.children, made.image, made.caption
     yield
     assert (made.children, made.image, made.caption) == parts and made.image in made.children
@@ -68,7 +53,7 @@ def asked_for(widget: GuidanceWidget | MixtureWidget) -> tuple[bytes, str]:
 
 
 def redraws(widget: GuidanceWidget | MixtureWidget, *moves: Callable[[], object]) -> None:
-    """Make each move and see a new picture of the same size, that of the controls' values, and a caption for it."""
+    """Make each move; see a new picture of the same size, that of the controls' values, and its caption."""
     size = size_of(widget.image.value)
     for move in moves:
         before = bytes(widget.image.value)
@@ -98,7 +83,7 @@ def test_every_step_count_draws_its_own_picture(widget: GuidanceWidget) -> None:
     redraws(widget, *to(widget.steps, 10, 20, 50, 150, 5))
 
 
-def test_while_many_steps_are_drawn_the_caption_says_so_and_then_what_there_is(widget: GuidanceWidget) -> None:
+def test_while_many_steps_are_drawn_the_caption_says_so(widget: GuidanceWidget) -> None:
     said: list[str] = []
     widget.caption.observe(lambda change: said.append(change["new"]), names="value")
     redraws(widget, *to(widget.steps, 50, 10, 50))               # the last one is remembered
@@ -111,7 +96,7 @@ def test_every_stored_t_shows_its_own_predictions(widget: GuidanceWidget) -> Non
     redraws(widget, *to(widget.t, 1, 90, 120, 150, 60))
 
 
-def test_a_limited_interval_has_its_own_picture_and_the_whole_one_brings_the_first_back(widget: GuidanceWidget) -> None:
+def test_a_limited_interval_has_its_own_picture_and_the_whole_one_the_first(widget: GuidanceWidget) -> None:
     whole = (1, MODEL.schedule.T)
     assert (widget.interval.min, widget.interval.max, widget.interval.value) == (*whole, whole)
     widget.w.value = 3.0                                         # at w = 0 there is nothing to limit
@@ -145,21 +130,25 @@ def test_the_first_setting_is_that_of_the_call_and_a_wrong_one_is_refused() -> N
             guidance_explorer(MODEL, **wrong)
 
 
-def test_every_control_of_the_plane_has_its_own_picture(plane: MixtureWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_control_of_the_plane_has_its_own_picture(plane: MixtureWidget,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plane.view, "render", cache(plane.view.render))  # the test asks again what was drawn
     assert (plane.w.min, plane.w.max, plane.w.step) == (-1, 8, 0.5) and plane.interval.value == (1, 150)
     assert [value for _, value in plane.label.options] == list(range(len(MIXTURE_NAMES)))
     assert {value for _, value in plane.solver.options} == set(SOLVERS) and plane.solver.value == "ddim"
-    redraws(plane, *to(plane.w, -1.0, 8.0, 2.5), *to(plane.interval, (20, 100)), *to(plane.solver, "ddpm", "dpm"),
-            *to(plane.label, 1, 2))
+    redraws(plane, *to(plane.w, -1.0, 8.0, 2.5))
+    redraws(plane, *to(plane.interval, (20, 100)))
+    redraws(plane, *to(plane.solver, "ddpm", "dpm"))
+    redraws(plane, *to(plane.label, 1, 2))
     for part in (MIXTURE_NAMES[2], "by DPM-Solver++ 2M", "w = 2.5 for t in 20 … 100"):
         assert part in plane.caption.value
 
 
-def test_the_planes_sliders_wait_for_the_hand_and_a_setting_seen_before_comes_back(plane: MixtureWidget) -> None:
+def test_the_planes_sliders_wait_and_a_setting_seen_before_comes_back(plane: MixtureWidget) -> None:
     assert not plane.w.continuous_update and not plane.interval.continuous_update
     first = bytes(plane.image.value), plane.caption.value
-    for control, value in ((plane.w, 3.0), (plane.interval, (20, 100)), (plane.label, 1), (plane.solver, "ddpm")):
+    moves = ((plane.w, 3.0), (plane.interval, (20, 100)), (plane.label, 1), (plane.solver, "ddpm"))
+    for control, value in moves:
         before, control.value = control.value, value
         assert plane.image.value != first[0] and plane.caption.value != first[1]
         control.value = before
@@ -170,29 +159,3 @@ def test_the_plane_starts_at_the_w_of_the_call_and_its_whole_picture_is_that_of_
     made = mixture_explorer(w=1.5)
     lesson = MixtureView(lesson_mixture(NoiseSchedule.cosine()))
     assert made.w.value == 1.5 and made.image.value == lesson.render(1.5, 0, "ddim", (1, 150))
-
-
-def test_the_monitor_redraws_in_place_every_few_steps_and_at_the_end(capsys: pytest.CaptureFixture) -> None:
-    monitor = TrainingMonitor(NoiseSchedule.cosine(), torch.arange(10) % 2, every=8, steps=2)
-    parts, seen = (monitor.children, monitor.image, monitor.caption), {}
-
-    def watch(run: TrainingRun) -> None:
-        before = monitor.image.value, monitor.caption.value
-        monitor.update(run)
-        assert run.model.training and not run.ema.model.training
-        if (monitor.image.value, monitor.caption.value) != before:
-            seen[run.step] = size_of(monitor.image.value), monitor.caption.value
-
-    run = train_stripes(on_step=watch)
-    assert list(seen) == [8, 16, 20] and len({size for size, _ in seen.values()}) == 1
-    assert all(f"step {step} of 20" in caption for step, (_, caption) in seen.items())
-    assert f"loss {sum(run.losses[-20:]) / 20:.4f}" in monitor.caption.value
-    assert (monitor.children, monitor.image, monitor.caption) == parts
-    assert capsys.readouterr() == ("", "") and not plt.get_fignums()
-
-
-def test_watching_a_training_does_not_change_it() -> None:
-    recipe = replace(RECIPE, steps=4)
-    monitor = TrainingMonitor(NoiseSchedule.cosine(), torch.arange(10) % 2, every=2, steps=2)
-    watched, alone = train_stripes(recipe, on_step=monitor.update), train_stripes(recipe)
-    assert watched.losses == alone.losses

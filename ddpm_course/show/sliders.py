@@ -16,10 +16,18 @@ from ddpm_course.checkpoints import TrainedJudge
 from ddpm_course.lessons.mixture import MIXTURE_NAMES, lesson_mixture
 from ddpm_course.parameterization import VelocityModel
 from ddpm_course.schedule import NoiseSchedule
-from ddpm_course.show.controls import WIDE, PictureWidget, SliderWidget, in_row, layout_of, make_dropdown, make_slider
 from ddpm_course.show.guidance_view import ONE_OF_EACH, GuidanceView
 from ddpm_course.show.mixture_view import SOLVER_NAMES, MixtureView
 from ddpm_course.show.views import NoiseView, StepsView, TrajectoryView
+from ddpm_course.show.widget_parts import (
+    WIDE,
+    PictureWidget,
+    SliderWidget,
+    in_row,
+    layout_of,
+    make_dropdown,
+    make_slider,
+)
 
 
 class GuidanceWidget(PictureWidget):

@@ -2,18 +2,22 @@
 
 import os
 import threading
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from ddpm_course.writing import check_writable, write_whole
+from ddpm_course.whole_files import check_writable, write_whole
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def test_the_content_arrives_in_a_folder_that_was_missing_and_nothing_else_stays(tmp_path):
     write_whole(tmp_path / "new" / "folder" / "file", b"one")
     write_whole(str(tmp_path / "new" / "folder" / "file"), b"two")
-    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["file"]
-    assert (tmp_path / "new" / "folder" / "file").read_bytes() == b"two"
+    assert contents_of(tmp_path / "new" / "folder") == {"file": b"two"}
 
 
 @pytest.mark.parametrize("trouble", [OSError("no space left on device"), KeyboardInterrupt()])
@@ -23,17 +27,17 @@ def test_what_stops_the_writer_leaves_the_old_file_and_no_part(tmp_path, monkeyp
     monkeypatch.setattr(os, place, Mock(side_effect=trouble))
     with pytest.raises(type(trouble)):
         write_whole(tmp_path / "file", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() == b"old"
+    assert contents_of(tmp_path) == {"file": b"old"}
 
 
 def test_many_writers_leave_the_content_of_one(tmp_path):
-    contents = [bytes([k]) * 100_000 for k in range(8)]
-    writers = [threading.Thread(target=write_whole, args=(tmp_path / "file", content)) for content in contents]
+    file, contents = tmp_path / "file", [bytes([k]) * 100_000 for k in range(8)]
+    writers = [threading.Thread(target=write_whole, args=(file, content)) for content in contents]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_bytes() in contents
+    assert contents_of(tmp_path) in [{"file": content} for content in contents]
 
 
 def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):

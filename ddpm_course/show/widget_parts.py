@@ -1,7 +1,7 @@
 """What the sliders are made of: the controls, and a picture with its caption that a control redraws in place.
 
-Each widget sets the bytes of one `Image`: nothing flickers, nothing piles up. Callbacks run synchronously, so a test may
-set a `.value` and look. Written for ipywidgets 7.7 (Colab) and 8. No mathematics appears here.
+Each widget sets the bytes of one `Image`: nothing flickers, nothing piles up. Callbacks run synchronously, so a test
+may set a `.value` and look. Written for ipywidgets 7.7 (Colab) and 8. No mathematics appears here.
 """
 
 import html
