@@ -21,6 +21,7 @@ the outcome. A check itself never raises, whatever the student's function is, do
 import copy
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,8 @@ def _plain(result: Tensor) -> Tensor:
     """Copy a tensor, so that a later call cannot change it; raise `NotPassed` when its values cannot be read."""
     kind = type(result).__name__
     try:
-        with torch._C.DisableTorchFunctionSubclass():            # a subclass may refuse every function
+        # A subclass may refuse every function, and PyTorch warns of each kind of tensor that it calls experimental.
+        with torch._C.DisableTorchFunctionSubclass(), warnings.catch_warnings(action="ignore"):
             kind = f"{kind} ({result.numel()} values, {result.dtype}, {result.layout}, {result.device})"
             found = result.detach()
             found.as_strided(found.shape, found.stride(), found.storage_offset())        # raises past the memory's end

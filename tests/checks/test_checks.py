@@ -101,6 +101,8 @@ def test_a_function_that_is_right_only_at_first_does_not_pass(check: Callable) -
         report = check(fading)
         assert report.passed == (student.call_count <= right_calls)
         assert "could not make sense" not in report.text
+        if report.passed:                                        # it asks no more often than this
+            return
 
 
 @every_check

@@ -107,7 +107,10 @@ def test_refuse_fills_its_diagnosis_from_what_was_seen() -> None:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("by what?"), SystemExit("by what?")])
 def test_a_check_that_fails_itself_says_so(error: BaseException) -> None:
-    report = check("broken")(Mock(side_effect=error, spec=check_double))(None)
+    def body(function: Callable) -> str:
+        raise error
+
+    report = check("broken")(body)(None)
     assert report == Report(False, f"✗ broken: the check could not make sense of your function "
                                    f"({type(error).__name__}: by what?)")
 

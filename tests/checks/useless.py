@@ -109,19 +109,12 @@ def yielding(*arguments: Any) -> Iterator[Tensor]:
     yield first_tensor(arguments)
 
 
-def quantised(x: Tensor) -> Tensor:
-    with warnings.catch_warnings(action="ignore"):
-        return torch.quantize_per_tensor(x.float(), 0.1, 0, torch.quint8)
-
-
-def compressed(x: Tensor) -> Tensor:
-    with warnings.catch_warnings(action="ignore"):
-        return x.float().reshape(1, -1).to_sparse_csr()
-
-
-def nested(x: Tensor) -> Tensor:
-    with warnings.catch_warnings(action="ignore"):
-        return torch.nested.nested_tensor([x.float(), x.float()])
+def quietly(make: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Make a tensor of a kind that PyTorch calls experimental, without its warning."""
+    def made(x: Tensor) -> Tensor:
+        with warnings.catch_warnings(action="ignore"):
+            return make(x)
+    return made
 
 
 def drained(x: Tensor) -> Tensor:
@@ -155,15 +148,18 @@ RETURNED = {
     "integers": lambda x: x.long() * 0 - 7, "bytes": lambda x: x.to(torch.uint8) // 255 + 3,
     "bools": lambda x: x == 0, "complex": lambda x: 1j * x, "halves": lambda x: x.half() + 9,
     "brain floats": lambda x: x.bfloat16() + 9, "eighths": lambda x: (x.float() + 9).to(torch.float8_e4m3fn),
-    "complex halves": lambda x: torch.full(x.shape, 9 + 1j).to(torch.complex32),
-    "unusual bits": lambda x: torch.empty(x.shape, dtype=torch.uint3), "compressed rows": compressed,
-    "a nested tensor": nested, "NaN": lambda x: x * torch.nan, "infinity": lambda x: x + torch.inf,
+    "complex halves": quietly(lambda x: torch.full(x.shape, 9 + 1j).to(torch.complex32)),
+    "unusual bits": lambda x: torch.empty(x.shape, dtype=torch.uint3),
+    "compressed rows": quietly(lambda x: x.float().reshape(1, -1).to_sparse_csr()),
+    "a nested tensor": quietly(lambda x: torch.nested.nested_tensor([x.float(), x.float()])),
+    "NaN": lambda x: x * torch.nan, "infinity": lambda x: x + torch.inf,
     "huge": lambda x: x.double() * 0 + 1e308}
 
 ALTERED = {
     "in a tuple": lambda y: (y,), "as a list": lambda y: y.tolist(), "as an array": lambda y: y.numpy(),
     "without values": lambda y: y.to("meta"), "only traced": Empty, "sparse": lambda y: y.to_sparse(),
-    "quantised": quantised, "drained": drained, "with an imaginary part": lambda y: y + 5j,
+    "quantised": quietly(lambda y: torch.quantize_per_tensor(y.float(), 0.1, 0, torch.quint8)),
+    "drained": drained, "with an imaginary part": lambda y: y + 5j,
     "as integers": lambda y: (y * 3).int(), "as bools": lambda y: y > 0, "shifted": lambda y: y + 7,
     "another axis": lambda y: y[..., None], "broadcast": lambda y: y.expand(2, *y.shape),
     "one NaN in it": lambda y: one_spot(y, torch.nan),

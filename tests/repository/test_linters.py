@@ -38,13 +38,16 @@ def test_nothing_is_cited_of_a_file_that_is_not_there() -> None:
     ("half a unit: 0.5", "0.449 0.551", ["0.5"]),
     ("half a unit: 0.5", "0.4501", []),
     ("of 1,000 images 12 %", "1,200", ["12 %"]),
-    ("0.87", "87 %", ["0.87"])])
+    ("1200.0 of them", "1,200", []),
+    ("0.87", "87 %", ["0.87"]),
+    ("0.87", "0.0087", ["0.87"]),
+    ("500 %", "5 %", ["500 %"])])
 def test_a_figure_that_nobody_printed_is_found(prose: str, outputs: str, missing: list[str]) -> None:
     assert [str(figure) for figure in unfounded(prose, outputs)] == missing
 
 
 @pytest.mark.parametrize("prose", [
-    "w=0.5 and φ = 0.7", "10^0.5", "§4.2", "section 3.2", "arXiv 2207.12598", "(2207.12598, 2202.00512)",
+    "w=0.5 and φ = 0.7", "10^0.5", "§4.2", "section 3.2", "arXiv 1312.6114", "(2207.12598, 2202.00512)",
     "2.67e-5", "3.2M", "PyTorch 2.9.0", "20 steps in 2026", "x0.5", "1,000.5"])
 def test_numbers_that_are_set_or_named_are_no_claims(prose: str) -> None:
     assert claims(prose) == []
@@ -56,7 +59,7 @@ A sentence says 0.2, `code 0.3`, $0.4$ and [a link](0.5.md).
 $$ 0.6 $$
 ![0.7](a.png)
 ```python
-print(0.8)
+print(0.8, "`")
 ```
 
 ```text

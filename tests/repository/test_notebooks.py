@@ -1,6 +1,7 @@
 """The notebooks are fit to be read on the web, opened on Colab, and compared with an older version."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import pytest
 from project import ADDRESS, NOTEBOOKS, ROOT, cells_of, text_of
 
 from ddpm_course import start
+from ddpm_course.guidance import extrapolate
+from ddpm_course.show.notebook import show_source
 
 OWNER_AND_NAME = ADDRESS.removeprefix("https://github.com/")
 COLAB = "https://colab.research.google.com/github"
@@ -122,3 +125,29 @@ def test_every_notebook_carries_the_same_badge(file: Path) -> None:
     top = cells_of(file)[0]
     assert top["attachments"] == {"colab.png": {"image/png": badge}}
     assert "(attachment:colab.png)" in text_of([top])
+
+
+FOLDED = re.compile(r"<code>[\w.]+</code> \((ddpm_course/[\w/]+\.py), line \d+\)</summary>"
+                    r"<pre><code>(.*?)</code></pre>", re.DOTALL)                     # what `show_source` writes
+
+
+def drifted(notebook: dict) -> list[str]:
+    """List the folded sources in a notebook's stored outputs that are no longer in the package's files."""
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    pages = ["".join(data["text/html"]) for data in outputs if "text/html" in data]
+    folded = [(path, html.unescape(source)) for page in pages for path, source in FOLDED.findall(page)]
+    return [f"{path}: {source.splitlines()[0]}" for path, source in folded
+            if not (ROOT / path).is_file() or source not in (ROOT / path).read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.name)
+def test_the_sources_that_a_notebook_has_stored_are_those_of_today(file: Path) -> None:
+    notebook = json.loads(file.read_text(encoding="utf-8"))
+    assert drifted(notebook) == [], "run the notebook again: python -m ddpm_course.experiments notebooks"
+
+
+def test_a_stored_source_that_has_drifted_is_found() -> None:
+    page = show_source(extrapolate).data
+    for spoilt in (page, page.replace("1 + w", "w"), page.replace("guidance.py", "lost.py")):
+        notebook = {"cells": [{"outputs": [{"data": {"text/html": spoilt.splitlines(keepends=True)}}]}]}
+        assert len(drifted(notebook)) == (spoilt != page)
