@@ -128,7 +128,7 @@ def test_every_notebook_carries_the_same_badge(file: Path) -> None:
 
 
 FOLDED = re.compile(r"<code>[\w.]+</code> \((ddpm_course/[\w/]+\.py), line \d+\)</summary>"
-                    r"<pre><code>(.*?)</code></pre>", re.DOTALL)                     # what `show_source` writes
+                    r"<pre><code>(.*?)</code></pre>", re.DOTALL)            # what `show_source` writes
 
 
 def drifted(notebook: dict) -> list[str]:
