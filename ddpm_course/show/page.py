@@ -117,7 +117,7 @@ def contents(settings: Sequence[Setting], weights: Sequence[float], times: Seque
         what = ["one of each" if label == ONE_OF_EACH else names[label] for label in labels]
         said = "every class and one of each" if len(labels) == len(names) + 1 else ", ".join(what)
         there.setdefault(said, []).append(f"noise seed {seed} with {steps} steps")
-    parts = "; ".join(f"{said} ({', '.join(listed)})" for said, listed in there.items())
+    parts = "; ".join(f"{said} ({', '.join(seeds)})" for said, seeds in there.items())
     return (f"{parts}, each at w = {listed(weights)}. Differences at t = {listed(times)} (or the step nearest to "
             f"it), in {2 * SHADES + 1} shades.")
 
