@@ -10,7 +10,6 @@ import browser as browsing
 import pytest
 from documents import Parser
 from sybil import Sybil
-from sybil.sybil import SybilCollection
 
 _scratch = tempfile.mkdtemp(prefix="ddpm_course_tests_")
 os.environ["DDPM_COURSE_PACE"] = "ci"
@@ -30,10 +29,9 @@ def _back(namespace: dict[str, Any]) -> None:
     os.chdir(namespace["_home"])
 
 
-pytest_collect_file = SybilCollection([
-    Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/*.md"]),
-    Sybil([Parser()], patterns=["README.md"], excludes=["*/README.md"], setup=_into_scratch, teardown=_back),
-]).pytest()
+_texts = Sybil([Parser()], patterns=["answers/*.md", "walkthroughs/*.md"])
+_readme = Sybil([Parser()], patterns=["README.md"], excludes=["*/README.md"], setup=_into_scratch, teardown=_back)
+pytest_collect_file = (_texts + _readme).pytest()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -100,3 +100,8 @@ def test_the_readme_quotes_the_records_of_the_first_lessons() -> None:
     few = {(arm["solver"], arm["steps"]): arm["frechet_percent"] for arm in load_record("few_steps")["arms"]}
     assert f"(Fréchet distance {few['dpm', 10]:.2f} %)" in text
     assert round(few["ddim", 20], 2) == round(few["dpm", 10], 2)
+
+
+def test_the_readme_expects_of_lesson_02_what_the_notebook_expects() -> None:
+    fall = re.search(r"the loss falls from 1 to ([\d.]+)", readme())[1]
+    assert fall in sentences("02_Diffusion_Models.ipynb")        # which another test finds printed
