@@ -1,7 +1,7 @@
 """Run one experiment: `python -m ddpm_course.experiments NAME [--pace ci|laptop|gpu] [--out FOLDER]`; `--list`: which.
 
 An experiment is one short file over the package's public functions. It writes a record (JSON) into
-`ddpm_course/records/`. Stopped at any moment, the same command goes on where it was.
+`ddpm_course/records/`. Those that take long keep what is done: after a stop, the same command goes on from there.
 """
 
 import argparse
